@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""petlesion: interactive tumour lesion segmentation in FDG and PSMA PET/CT. Research use only."""

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run may use: time, device, depth. The options of the command line, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from petlesion.case import Tracer
+
+Depth = Literal["voxels", "published", "deadline"] | int
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds and choices of one run.
+
+    Attributes:
+        device: Where the networks run; "auto" takes CUDA where it is.
+        time_limit_s: Seconds from `started_s` to the finished mask; None takes the recipe's limit.
+        started_s: `time.monotonic()` at which the clock began; None means when `segment` is called.
+        depth: How the number of test-time flips is chosen: by the voxels the network sweeps ("voxels"), by the
+            voxels of the input ("published"), as many as the time limit allows ("deadline"), or 1, 2, 4 or 8.
+        body_crop: Whether only the body's box is swept; None takes the recipe's choice.
+        tile_step: Distance of neighbouring tiles as a fraction of the patch, in (0, 1]; None takes the recipe's.
+        folds: Folds to use, as their numbers; None takes all that the weights hold.
+        tracer: The tracer where it is known; None lets the MIP-CNN decide.
+
+    Raises:
+        ValueError: When a value is outside its range.
+    """
+
+    device: Device = "auto"
+    time_limit_s: float | None = None
+    started_s: float | None = None
+    depth: Depth = "voxels"
+    body_crop: bool | None = None
+    tile_step: float | None = None
+    folds: tuple[int, ...] | None = None
+    tracer: Tracer | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.depth, int) and self.depth not in {1, 2, 4, 8}:
+            raise ValueError(f"the depth is 1, 2, 4 or 8 flips, or a rule's name; got {self.depth}")
+        if self.tile_step is not None and not 0 < self.tile_step <= 1:
+            raise ValueError(f"the tile step is a fraction of the patch in (0, 1]; got {self.tile_step}")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise ValueError(f"the time limit is a positive number of seconds; got {self.time_limit_s}")
+        if self.folds is not None and (not self.folds or len(set(self.folds)) != len(self.folds)):
+            raise ValueError(f"folds are named once each, and at least one of them; got {self.folds}")
