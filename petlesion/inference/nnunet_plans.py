@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """nnU-Net's `plans.json` and `dataset.json`: the part of them that inference needs, checked when it is read.
 
-Whatever this package would compute differently from nnU-Net 2.x (regions, cascades, other resampling functions)
-is refused here, by the name of its key, and not found out from a wrong mask. The architecture is not read here:
-that is `networks`' part of the plans.
+Whatever this package would compute differently from nnU-Net 2.x (regions, cascades, other resampling) is
+refused here, by the name of its key, and not found out from a wrong mask. The architecture is read elsewhere,
+by `networks`.
 """
 
 from __future__ import annotations

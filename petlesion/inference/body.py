@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the body is: the box that the networks sweep instead of the whole field of view.
+
+nnU-Net's own crop looks for non-zero voxels, and air in a CT is -1024: it crops nothing. Most of a PET/CT's
+field of view is air, so the box of the body holds a fraction of the tiles. A box is a decision, not an
+identity; therefore it errs on the large side, and where anything looks odd there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cc3d
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from petlesion.case import PetCtCase
+    from petlesion.volume import Index, Triple
+
+BODY_ABOVE_HU = -800.0
+UPTAKE_ABOVE_SUV = 1.0
+PART_ABOVE_SUV = 0.1  # an arm apart from the trunk takes up tracer; a table does not
+PART_ABOVE_ML = 100.0
+SPECK_BLOCKS = 4  # uptake in fewer connected blocks, apart from the body, is noise
+COARSE_MM = 5.0
+MARGIN_VOXELS = 3
+LEAST_BODY_ML = 500.0
+WORTHWHILE_FRACTION = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box of voxels of an array (Z, Y, X), half open.
+
+    Attributes:
+        start_zyx: First voxel of each axis.
+        stop_zyx: First voxel behind it.
+
+    Raises:
+        ValueError: When the box is empty or begins below 0.
+    """
+
+    start_zyx: Index
+    stop_zyx: Index
+
+    def __post_init__(self) -> None:
+        if any(not 0 <= a < b for a, b in zip(self.start_zyx, self.stop_zyx, strict=True)):
+            raise ValueError(
+                f"a box holds voxels from 0 on; got {self.start_zyx} to {self.stop_zyx} (z, y, x)"
+            )
+
+    @classmethod
+    def whole(cls, shape_zyx: Index) -> Box:
+        """All of an array."""
+        return cls((0, 0, 0), shape_zyx)
+
+    @property
+    def shape_zyx(self) -> Index:
+        """Size along each axis."""
+        z, y, x = (b - a for a, b in zip(self.start_zyx, self.stop_zyx, strict=True))
+        return (z, y, x)
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """The box as an index of an array."""
+        z, y, x = (slice(a, b) for a, b in zip(self.start_zyx, self.stop_zyx, strict=True))
+        return (z, y, x)
+
+    @property
+    def n_voxels(self) -> int:
+        """Number of voxels."""
+        z, y, x = self.shape_zyx
+        return z * y * x
+
+    def joined(self, other: Box) -> Box:
+        """The smallest box around both."""
+        return Box(
+            _triple(min(a, b) for a, b in zip(self.start_zyx, other.start_zyx, strict=True)),
+            _triple(max(a, b) for a, b in zip(self.stop_zyx, other.stop_zyx, strict=True)),
+        )
+
+    def common(self, other: Box) -> Box | None:
+        """The box that lies in both; None where there is none."""
+        start = _triple(max(a, b) for a, b in zip(self.start_zyx, other.start_zyx, strict=True))
+        stop = _triple(min(a, b) for a, b in zip(self.stop_zyx, other.stop_zyx, strict=True))
+        return Box(start, stop) if all(a < b for a, b in zip(start, stop, strict=True)) else None
+
+    def widened(self, margin_voxels: int, shape_zyx: Index) -> Box:
+        """The box with a margin on each side, inside an array of `shape_zyx`."""
+        return Box(
+            _triple(max(0, a - margin_voxels) for a in self.start_zyx),
+            _triple(min(n, b + margin_voxels) for b, n in zip(self.stop_zyx, shape_zyx, strict=True)),
+        )
+
+    def grown(self, extent_zyx: Index, shape_zyx: Index) -> Box:
+        """The box, at least `extent_zyx` large as far as an array of `shape_zyx` has the voxels.
+
+        It grows to both sides alike, and to the other where one ends.
+        """
+        sizes = [
+            min(n, max(size, extent))
+            for n, size, extent in zip(shape_zyx, self.shape_zyx, extent_zyx, strict=True)
+        ]
+        starts = [
+            min(max(0, a - (size - (b - a)) // 2), n - size)
+            for a, b, n, size in zip(self.start_zyx, self.stop_zyx, shape_zyx, sizes, strict=True)
+        ]
+        return Box(_triple(starts), _triple(a + size for a, size in zip(starts, sizes, strict=True)))
+
+
+def _triple(values: Iterable[int]) -> Index:
+    z, y, x = (int(v) for v in values)
+    return (z, y, x)
+
+
+def bounding_box(mask_zyx: NDArray[Any]) -> Box | None:
+    """The smallest box around the true voxels of a mask (Z, Y, X); None where there are none."""
+    profiles = [np.asarray(mask_zyx.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    if not profiles[0].any():
+        return None
+    starts = _triple(int(p.argmax()) for p in profiles)
+    return Box(starts, _triple(len(p) - int(p[::-1].argmax()) for p in profiles))
+
+
+def body_box(case: PetCtCase, min_extent_zyx: Index) -> Box | None:
+    """The box of the body, for the networks to sweep.
+
+    Args:
+        case: CT, PET and clicks.
+        min_extent_zyx: Least size in voxels of the PET, (z, y, x): the networks' patch. The box grows to it
+            with real voxels where the image has them.
+
+    Returns:
+        The box, with every click inside; None (sweep everything) where no plausible body is found or the box
+        holds nearly all voxels anyway.
+    """
+    shape, spacing = case.grid.shape_zyx, case.grid.spacing_zyx_mm
+    steps = _triple(max(1, round(COARSE_MM / s)) for s in spacing)
+    pet = _block_maxima(case.pet_suv.array_zyx, steps)
+    body = _body(case.ct_hu.array_zyx, pet, steps, spacing)
+    coarse = None if body is None else bounding_box(body | _uptake(pet, body))
+    if coarse is None:
+        return None
+    box = _fine(coarse, steps, shape).widened(MARGIN_VOXELS, shape)
+    for x, y, z in (*case.clicks.tumor_xyz, *case.clicks.background_xyz):
+        box = box.joined(Box((z, y, x), (z + 1, y + 1, x + 1)).widened(MARGIN_VOXELS, shape))
+    box = box.grown(min_extent_zyx, shape)
+    return box if box.n_voxels < WORTHWHILE_FRACTION * case.grid.n_voxels else None
+
+
+def _block_maxima(array_zyx: NDArray[Any], steps: Index) -> NDArray[Any]:
+    """Maximum of each block of `steps` voxels, the last ones cut off where the array ends."""
+    for axis, step in enumerate(steps):
+        if step > 1:
+            array_zyx = np.maximum.reduceat(array_zyx, np.arange(0, array_zyx.shape[axis], step), axis=axis)
+    return array_zyx
+
+
+def _fine(coarse: Box, steps: Index, shape_zyx: Index) -> Box:
+    """A box of blocks as a box of voxels."""
+    return Box(
+        _triple(a * step for a, step in zip(coarse.start_zyx, steps, strict=True)),
+        _triple(min(n, b * step) for b, step, n in zip(coarse.stop_zyx, steps, shape_zyx, strict=True)),
+    )
+
+
+def _body(
+    ct_hu: NDArray[Any], coarse_suv: NDArray[Any], steps: Index, spacing_zyx_mm: Triple
+) -> NDArray[np.bool_] | None:
+    """The body on the coarse grid: the largest part that is no air, and the parts apart that take up tracer.
+
+    An opening by one block takes the table's shells, blankets and tubes off before parts are told apart.
+    """
+    solid = _opened(ct_hu[tuple(slice(None, None, step) for step in steps)] > BODY_ABOVE_HU)
+    labels = cc3d.connected_components(np.ascontiguousarray(solid), connectivity=6)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    block_ml = float(np.prod(spacing_zyx_mm) * np.prod(steps)) / 1000.0
+    if sizes.max() * block_ml < LEAST_BODY_ML:
+        return None
+    sums = np.bincount(labels.ravel(), weights=coarse_suv.ravel(), minlength=len(sizes))
+    parts = (sizes * block_ml >= PART_ABOVE_ML) & (sums > PART_ABOVE_SUV * sizes)
+    parts[sizes.argmax()] = True
+    parts[0] = False
+    return np.asarray(parts[labels])
+
+
+def _opened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask without what is thinner than three voxels along an axis; the array's borders cut nothing."""
+    return ~_eroded(~_eroded(mask))  # a dilation erodes what is outside
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask eroded by a cube of three voxels, as if the voxels at the borders went on for ever."""
+    for axis in range(3):
+        before = np.moveaxis(mask, axis, 0)
+        mask = mask.copy()
+        after = np.moveaxis(mask, axis, 0)
+        after[1:] &= before[:-1]
+        after[:-1] &= before[1:]
+    return mask
+
+
+def _uptake(coarse_suv: NDArray[Any], body: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Blocks with significant uptake, without specks apart from the body."""
+    labels = cc3d.connected_components(
+        np.ascontiguousarray((coarse_suv > UPTAKE_ABOVE_SUV) | body), connectivity=26
+    )
+    kept = np.bincount(labels.ravel()) >= SPECK_BLOCKS
+    kept[0] = False
+    return np.asarray(kept[labels])

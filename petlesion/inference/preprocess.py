@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the PET's grid to the network's and back, as nnU-Net 2.x does it.
+
+Forward: crop to what is not zero, transpose, normalise, resample; in this order, because nnU-Net's statistics
+are those of the cropped image before resampling. A box of the body may narrow the crop further; the
+statistics stay those of the image without it: the box changes what the networks see, not its values.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cc3d
+import numpy as np
+
+from petlesion.inference.body import Box
+from petlesion.inference.nnunet_plans import Scheme
+from petlesion.inference.normalize import Scaling
+from petlesion.inference.resample import Resampling, resample, resampled_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+    from numpy.typing import NDArray
+
+    from petlesion.inference.nnunet_plans import NnunetPlans
+    from petlesion.volume import Index, Triple
+
+OUTSIDE_LOGIT = -30.0  # a probability of 1e-13: background, and finite
+
+
+class PrepareError(ValueError):
+    """Arrays that do not fit one another or the plans."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInput:
+    """What the networks see, and the way back.
+
+    Attributes:
+        array_czyx: Normalised and resampled channels, float32, (C, Z, Y, X) in the NETWORK's axis order.
+        shape_zyx: Shape of the PET's grid.
+        box: The part of the PET's grid that the array covers.
+        transpose_forward: Network axis i is image axis `transpose_forward[i]`.
+        way_back: The change of grid from the network's output to the box, in the network's axis order.
+    """
+
+    array_czyx: NDArray[np.float32]
+    shape_zyx: Index
+    box: Box
+    transpose_forward: Index
+    way_back: Resampling
+
+
+def patch_extent(plans: NnunetPlans, spacing_zyx_mm: Triple) -> Index:
+    """The network's patch in voxels of an image of the given spacing in mm, rounded up, (z, y, x)."""
+    sizes = [0, 0, 0]
+    for patch, mm, axis in zip(plans.patch_zyx, plans.spacing_zyx_mm, plans.transpose_forward, strict=True):
+        sizes[axis] = math.ceil(patch * mm / spacing_zyx_mm[axis])
+    return (sizes[0], sizes[1], sizes[2])
+
+
+def prepare(
+    channels: Sequence[NDArray[np.float32]],
+    spacing_zyx_mm: Triple,
+    plans: NnunetPlans,
+    box: Box | None = None,
+) -> ModelInput:
+    """Bring the channels of a case to the network's grid.
+
+    Args:
+        channels: Input channels in the plans' order, each float32, (Z, Y, X), on the PET's grid.
+        spacing_zyx_mm: Spacing of the PET's grid, (z, y, x), in mm.
+        plans: nnU-Net's plans.
+        box: The part of the grid to prepare; None takes all of it. Statistics are always those of all of it.
+
+    Raises:
+        PrepareError: When the number of channels is not the plans', or the channels differ in shape.
+    """
+    shape = _common_shape(channels, plans)
+    filled = nonzero_box(channels)
+    region = filled if box is None else filled.common(box) or box
+    mask = _nonzero_mask(channels) if any(_is_masked(plans, i) for i in range(len(channels))) else None
+    there, back = _ways(region.shape_zyx, spacing_zyx_mm, plans)
+    array = np.empty((len(channels), *there.new_shape), dtype=np.float32)
+    for i, channel in enumerate(channels):
+        inside = mask if _is_masked(plans, i) else None
+        scaling = Scaling.of(plans.normalizations[i], channel[filled.slices], _part(inside, filled))
+        work = array[i] if there.is_identity else np.empty(there.old_shape, dtype=np.float32)
+        np.copyto(work, channel[region.slices].transpose(plans.transpose_forward), casting="same_kind")
+        scaling.apply(work, _part(inside, region, plans.transpose_forward))
+        if not there.is_identity:
+            resample(work, there, array[i])
+    return ModelInput(array, shape, region, plans.transpose_forward, back)
+
+
+def restore(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> NDArray[np.bool_]:
+    """The mask on the PET's grid: where the tumour's logit exceeds the background's.
+
+    Args:
+        logit_zyx: Tumour minus background logit on the network's grid, float32, network axis order; a tensor
+            may lie on any device.
+        model_input: What the networks saw.
+
+    Returns:
+        The mask, bool, (Z, Y, X). A logit of exactly 0 is background, as nnU-Net's argmax has it.
+
+    Raises:
+        PrepareError: When the logit is not on the grid of the input.
+    """
+    mask = np.zeros(model_input.shape_zyx, dtype=np.bool_)
+    resample(
+        logit_zyx, _checked(logit_zyx, model_input), _network_view(mask, model_input), lambda slab: slab > 0
+    )
+    return mask
+
+
+def restore_logit(
+    logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput
+) -> NDArray[np.float32]:
+    """The logit itself on the PET's grid, float32, (Z, Y, X), with `OUTSIDE_LOGIT` where no network looked.
+
+    Args and errors are those of `restore`.
+    """
+    logit = np.full(model_input.shape_zyx, OUTSIDE_LOGIT, dtype=np.float32)
+    resample(logit_zyx, _checked(logit_zyx, model_input), _network_view(logit, model_input))
+    return logit
+
+
+def nonzero_box(channels: Sequence[NDArray[np.float32]]) -> Box:
+    """nnU-Net's crop: the box around the voxels (z, y, x) where any channel is not 0; all where none is."""
+    shape = channels[0].shape
+    ends = [_nonzero_range([np.moveaxis(channel, axis, 0) for channel in channels]) for axis in range(3)]
+    if ends[0] is None or ends[1] is None or ends[2] is None:
+        return Box.whole((shape[0], shape[1], shape[2]))
+    (z0, z1), (y0, y1), (x0, x1) = ends[0], ends[1], ends[2]
+    return Box((z0, y0, x0), (z1, y1, x1))
+
+
+def _nonzero_range(channels: list[NDArray[np.float32]]) -> tuple[int, int] | None:
+    """First slice that is not all zero, and the slice behind the last; looks no further than it must."""
+
+    def holds(i: int) -> bool:
+        return any(bool(channel[i].any()) for channel in channels)
+
+    n = len(channels[0])
+    first = next((i for i in range(n) if holds(i)), None)
+    if first is None:
+        return None
+    return first, 1 + next(i for i in reversed(range(n)) if holds(i))
+
+
+def _nonzero_mask(channels: Sequence[NDArray[np.float32]]) -> NDArray[np.bool_]:
+    """nnU-Net's mask of the patient: where any channel is not 0, with holes filled (6-connected)."""
+    mask = channels[0] != 0
+    for channel in channels[1:]:
+        mask |= channel != 0
+    labels = cc3d.connected_components(np.ascontiguousarray(~mask), connectivity=6)
+    faces = [np.moveaxis(labels, axis, 0)[end] for axis in range(3) for end in (0, -1)]
+    outside = np.zeros(int(labels.max()) + 1, dtype=np.bool_)
+    outside[np.unique(np.concatenate([face.ravel() for face in faces]))] = True
+    outside[0] = False  # label 0 is the mask itself
+    return np.asarray(~outside[labels])
+
+
+def _is_masked(plans: NnunetPlans, channel: int) -> bool:
+    rule = plans.normalizations[channel]
+    return rule.use_mask and rule.scheme is Scheme.Z_SCORE
+
+
+def _part(mask_zyx: NDArray[np.bool_] | None, box: Box, axes: Index = (0, 1, 2)) -> NDArray[np.bool_] | None:
+    """The part of a mask in a box, its axes in another order."""
+    return None if mask_zyx is None else mask_zyx[box.slices].transpose(axes)
+
+
+def _ways(shape_zyx: Index, spacing_zyx_mm: Triple, plans: NnunetPlans) -> tuple[Resampling, Resampling]:
+    """The changes of grid to the network's and back, in the network's axis order."""
+    z, y, x = plans.transpose_forward
+    shape: Index = (shape_zyx[z], shape_zyx[y], shape_zyx[x])
+    spacing_mm: Triple = (spacing_zyx_mm[z], spacing_zyx_mm[y], spacing_zyx_mm[x])
+    new_shape = resampled_shape(shape, spacing_mm, plans.spacing_zyx_mm)
+    return (
+        Resampling.between((shape, new_shape), (spacing_mm, plans.spacing_zyx_mm), plans.image_resampling),
+        Resampling.between((new_shape, shape), (plans.spacing_zyx_mm, spacing_mm), plans.logit_resampling),
+    )
+
+
+def _common_shape(channels: Sequence[NDArray[np.float32]], plans: NnunetPlans) -> Index:
+    shapes = {channel.shape for channel in channels}
+    if len(channels) != plans.n_channels:
+        raise PrepareError(
+            f"the plans have {plans.n_channels} channels {list(plans.channel_names)}; got {len(channels)}"
+        )
+    if len(shapes) != 1 or len(channels[0].shape) != 3:
+        raise PrepareError(f"all channels must have one shape (Z, Y, X); got {sorted(shapes)}")
+    z, y, x = channels[0].shape
+    return (z, y, x)
+
+
+def _network_view(array_zyx: NDArray[Any], model_input: ModelInput) -> NDArray[Any]:
+    """The part of an array on the PET's grid that the networks see, in their axis order; a view."""
+    return array_zyx[model_input.box.slices].transpose(model_input.transpose_forward)
+
+
+def _checked(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> Resampling:
+    """The way back, if the logit is at its beginning."""
+    if tuple(logit_zyx.shape) != model_input.way_back.old_shape:
+        raise PrepareError(
+            f"a logit must have the shape of the network's input, {model_input.way_back.old_shape}; "
+            f"got {tuple(logit_zyx.shape)}"
+        )
+    return model_input.way_back
