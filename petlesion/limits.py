@@ -8,6 +8,15 @@ from typing import Literal
 
 from petlesion.case import Tracer
 
+
+class OutOfLimitsError(RuntimeError):
+    """Time or memory ended before there was any mask. Its text states rule, offence and remedy."""
+
+
+class Terminated(BaseException):  # noqa: N818 - not an error: the platform asked the process to end
+    """SIGTERM came. Derived from BaseException so that no handler of errors swallows it."""
+
+
 Depth = Literal["voxels", "published", "deadline"] | int
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sweeps: one (fold, flip) over all tiles; their mean logit; the one deadline and the one out-of-memory policy.
+
+The order of the work is the deadline control. A sweep is one network, with one flip, over every tile; after each sweep
+the sum of the sweeps so far is a valid answer. Sweeps run folds first, then flips, because another fold adds more than
+another flip of the same fold. A sweep that is cut short by the clock is thrown away whole, so that every voxel of the
+answer was seen equally often.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from petlesion.inference.plan import InferencePlan
+from petlesion.inference.tiles import Tiling
+from petlesion.limits import OutOfLimitsError, Terminated
+from petlesion.volume import Index
+
+LOG = logging.getLogger(__name__)
+Sweep = tuple[int, tuple[int, ...]]  # the fold, and the array axes of its flip
+SLOWEST_SWEEP_MARGIN = 1.1  # the next sweep is expected to take at most so many times the slowest so far
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When the sweeps must have ended.
+
+    Attributes:
+        at_s: Reading of `now` at which to stop; None never stops.
+        now: A monotonic clock in seconds.
+    """
+
+    at_s: float | None = None
+    now: Callable[[], float] = time.monotonic
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left; infinite where there is no deadline."""
+        return float("inf") if self.at_s is None else self.at_s - self.now()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the sweeps stand: `tile` of `tiles` in sweep number `sweep` (from 1) of `sweeps`."""
+
+    sweep: int
+    sweeps: int
+    tile: int
+    tiles: int
+
+
+Observer = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EnsembleLogit:
+    """The mean of the sweeps that were finished.
+
+    Attributes:
+        logit_zyx: Tumour minus background logit, float32, (Z, Y, X), on the network's grid.
+        sweeps: The finished (fold, flip) pairs, in order.
+        seconds: How long each of them took.
+        stopped: Why sweeps of the plan are missing: "", "time", "memory" or "terminated".
+    """
+
+    logit_zyx: NDArray[np.float32]
+    sweeps: tuple[Sweep, ...]
+    seconds: tuple[float, ...]
+    stopped: str = ""
+
+
+class _SweepCutError(Exception):
+    """The deadline passed inside a sweep."""
+
+
+@dataclass(slots=True)
+class _Bench:
+    """The workplace of the sweeps: where image and sums lie, and what runs on what.
+
+    `rung` is the step of the out-of-memory ladder: 0 all on the device, 1 image and sums on the host with tiles sent
+    to the device one by one, 2 the networks on the host as well. The CPU starts on the last rung.
+    """
+
+    image: torch.Tensor
+    tiling: Tiling
+    device: torch.device
+    deadline: Deadline
+    observer: Observer
+    rung: int = 0
+    total: torch.Tensor = field(init=False)
+    importance: torch.Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rung = 2 if self.device.type == "cpu" else 0
+        self.total = torch.zeros(self.image.shape[1:], dtype=torch.float32, device=self.store)
+        self.importance = torch.from_numpy(self.tiling.importance()).to(self.store)
+        self.image = self.image.to(self.store)
+
+    @property
+    def store(self) -> torch.device:
+        """Where image and sums lie."""
+        return self.device if self.rung == 0 else torch.device("cpu")
+
+    @property
+    def compute(self) -> torch.device:
+        """Where the networks run."""
+        return self.device if self.rung < 2 else torch.device("cpu")
+
+    def step_down(self) -> bool:
+        """Take the next rung of the ladder; False where there is none. Finished sweeps are kept."""
+        if self.rung == 2:
+            return False
+        self.rung += 1
+        LOG.warning("memory is short: %s", ("", "image and sums move to the host", "the CPU takes over")[self.rung])
+        self.total, self.image, self.importance = (t.to("cpu") for t in (self.total, self.image, self.importance))
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return True
+
+
+def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
+    networks: Mapping[int, nn.Module],
+    image_czyx: NDArray[np.float32],
+    patch_zyx: Index,
+    plan: InferencePlan,
+    *,
+    deadline: Deadline | None = None,
+    device: torch.device | None = None,
+    observer: Observer = lambda _: None,
+) -> EnsembleLogit:
+    """Mean logit over the plan's sweeps, as far as the deadline allows.
+
+    Args:
+        networks: A network for each fold of the plan: (1, C, Z, Y, X) -> (1, 1, Z, Y, X), in evaluation mode.
+        image_czyx: Prepared input, float32, (C, Z, Y, X), on the network's grid.
+        patch_zyx: The networks' patch, (Z, Y, X) voxels.
+        plan: Folds, flips and tile step.
+        deadline: When to stop; none by default.
+        device: Where the networks run; the CPU by default.
+        observer: Called after each tile.
+
+    Raises:
+        OutOfLimitsError: When time or memory ended before the first sweep was finished.
+        Terminated: When SIGTERM came before the first sweep was finished.
+    """
+    tiling = Tiling.of(image_czyx.shape[1:], patch_zyx, plan.tile_step)
+    image = torch.from_numpy(tiling.pad(image_czyx))
+    bench = _Bench(image, tiling, device or torch.device("cpu"), deadline or Deadline(), observer)
+    done, seconds, stopped = _run(networks, plan, bench)
+    if not done:
+        raise OutOfLimitsError(
+            f"a mask needs at least one sweep over {tiling.n_tiles} tiles, but {stopped} ran out before the first ended; "
+            "give more of it, or a smaller region or tile overlap (--body-crop, --tile-step)"
+        )
+    mean = bench.total.cpu().numpy()
+    tiling.divide_by_weights(mean, times=len(done))
+    return EnsembleLogit(tiling.unpad(mean), tuple(done), tuple(seconds), stopped)
+
+
+def _run(networks: Mapping[int, nn.Module], plan: InferencePlan, bench: _Bench) -> tuple[list[Sweep], list[float], str]:
+    """Finish as many sweeps as time and memory allow; say which, how long each took, and what stopped the rest."""
+    done: list[Sweep] = []
+    seconds: list[float] = []
+    while len(done) < len(plan.sweeps):
+        if seconds and bench.deadline.left_s < max(seconds) * SLOWEST_SWEEP_MARGIN:
+            return done, seconds, "time"
+        begun = bench.deadline.now()
+        try:
+            _sweep(networks, plan, len(done), bench)
+        except _SweepCutError:
+            return done, seconds, "time"
+        except (MemoryError, torch.OutOfMemoryError):
+            if not bench.step_down():
+                return done, seconds, "memory"
+            continue
+        except Terminated:
+            if not done:
+                raise
+            return done, seconds, "terminated"
+        done.append(plan.sweeps[len(done)])
+        seconds.append(bench.deadline.now() - begun)
+    return done, seconds, ""
+
+
+@torch.inference_mode()
+def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, bench: _Bench) -> None:
+    """Add one sweep to the bench's total; the total is untouched where the sweep is cut short."""
+    fold, flip = plan.sweeps[number]
+    network = networks[fold].to(bench.compute)
+    axes = tuple(axis + 2 for axis in flip)
+    total = torch.zeros_like(bench.total)
+    for count, window in enumerate(bench.tiling.windows(), start=1):
+        if bench.deadline.left_s <= 0:
+            raise _SweepCutError
+        tile = bench.image[(slice(None), *window)][None].to(bench.compute, non_blocking=True)
+        logit = _forward(network, torch.flip(tile, axes) if axes else tile)
+        logit = torch.flip(logit, axes) if axes else logit
+        total[window] += logit[0, 0].to(bench.store) * bench.importance
+        bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
+    bench.total += total
+
+
+def _forward(network: nn.Module, tile: torch.Tensor) -> torch.Tensor:
+    """One forward pass; allocator failures of the CPU come out as MemoryError, as Python's own do."""
+    try:
+        with torch.autocast("cuda", dtype=torch.float16, enabled=tile.device.type == "cuda"):
+            logit: torch.Tensor = network(tile)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        if "not enough memory" in str(error) or "allocate memory" in str(error):
+            raise MemoryError(str(error)) from error
+        raise
+    return logit.float()

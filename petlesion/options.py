@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options that the container's entry and the command line share, and the values they become."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from petlesion.case import Tracer
+from petlesion.challenge import ReadOptions
+from petlesion.limits import Depth, Device, Limits
+from petlesion.recipe import Recipe
+from petlesion.recipes import RECIPES
+
+OnError = Literal["fail", "mask"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """One run's choices, as values.
+
+    Attributes:
+        recipe: The published system.
+        weights: Folder of the weights; None searches as `ModelStore.open` says.
+        limits: Time, device and depth.
+        reading: How lenient the reading of a case is.
+        on_error: "fail" writes no mask on an error; "mask" writes the best there is.
+    """
+
+    recipe: Recipe
+    weights: Path | None
+    limits: Limits
+    reading: ReadOptions
+    on_error: OnError
+
+
+def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> None:
+    """Add the options of a run to `parser`; `on_error` is the default of --on-error."""
+    add = parser.add_argument
+    add("--weights", type=Path, metavar="DIR", help="folder with manifest.json (default: /opt/ml/model if it holds "
+        "one, else model_weights beside process.py)")  # fmt: skip
+    add("--recipe", choices=sorted(RECIPES), default="mesbah", help="published system to run (default: %(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
+    add("--time-limit", type=float, metavar="SECONDS", help="seconds from the start of the process to the mask; "
+        "0: none (default: the recipe's, 900 for mesbah)")  # fmt: skip
+    add("--depth", type=_depth, default="voxels", metavar="voxels|published|deadline|N", help="test-time flips: by "
+        "the voxels the network sweeps, by those of the input, as many as the time allows, or N = 1, 2, 4 or 8 "
+        "(default: %(default)s)")  # fmt: skip
+    add("--body-crop", action=argparse.BooleanOptionalAction, default=None, help="sweep only the body's box "
+        "(default: the recipe's choice)")  # fmt: skip
+    add("--tile-step", type=float, metavar="F", help="distance of neighbouring tiles, as a fraction of the patch in "
+        "(0, 1] (default: the recipe's)")  # fmt: skip
+    add("--folds", type=_folds, metavar="0,1,...", help="folds of the ensemble to use (default: all)")
+    add("--tracer", choices=("auto", *Tracer), default="auto", help="the tracer, where it is known (default: the "
+        "MIP-CNN's vote)")  # fmt: skip
+    add("--strict", action="store_true", help="refuse a broken clicks file instead of going on without clicks")
+    add("--points", choices=("voxels", "mm"), default="voxels", help="unit of the clicks: voxel indices of the PET, "
+        "or millimetres in the patient (LPS)")  # fmt: skip
+    add("--assume-suv", action="store_true", help="take the PET as SUV although its values look like Bq/ml")
+    add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
+        "status, or the best mask there is (default: %(default)s)")  # fmt: skip
+
+
+def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
+    """The parsed arguments as values; the clock started at `started_s` of `time.monotonic()`.
+
+    Raises:
+        ValueError: When a value is outside its range.
+    """
+    limits = Limits(
+        device=cast("Device", arguments.device),
+        time_limit_s=float("inf") if arguments.time_limit == 0 else arguments.time_limit,
+        started_s=started_s,
+        depth=cast("Depth", arguments.depth),
+        body_crop=arguments.body_crop,
+        tile_step=arguments.tile_step,
+        folds=arguments.folds,
+        tracer=None if arguments.tracer == "auto" else Tracer(arguments.tracer),
+    )
+    reading = ReadOptions(strict=arguments.strict, assume_suv=arguments.assume_suv, points_unit=arguments.points)
+    recipe = RECIPES[arguments.recipe]
+    return RunOptions(recipe, arguments.weights, limits, reading, cast("OnError", arguments.on_error))
+
+
+def _depth(text: str) -> Depth:
+    if text in {"voxels", "published", "deadline"}:
+        return cast("Depth", text)
+    if text in {"1", "2", "4", "8"}:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"voxels, published, deadline, 1, 2, 4 or 8; got {text!r}")
+
+
+def _folds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"fold numbers with commas between them, such as 0,1; got {text!r}") from None

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report beside a mask: how it came about and what it holds, as plain JSON values."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the report reads a result; it does not need the machinery that made it
+    from petlesion.lesions import Lesion
+    from petlesion.pipeline import Result, StageRecord
+
+NOTICE = "For research use only; not a medical device."
+DISTRIBUTIONS = ("petlesion", "torch", "numpy", "scipy", "SimpleITK", "connected-components-3d", "safetensors")
+
+Json = dict[str, Any]
+
+
+def report_of(result: Result, *, case_name: str, recipe_name: str, warnings: tuple[str, ...]) -> Json:
+    """The report of a finished case.
+
+    Units are in the keys: `_ml`, `_mm`, `_s`; SUV by body weight; points are (x, y, z).
+    """
+    return {
+        "case": case_name,
+        "notice": NOTICE,
+        "recipe": recipe_name,
+        "complete": not result.stopped,
+        "stopped": result.stopped,
+        "fallback": "",
+        "tracer": {
+            "name": str(result.tracer.tracer),
+            "given": not result.tracer.votes,
+            "votes": [str(vote) for vote in result.tracer.votes],
+            "psma_probabilities": [round(p, 6) for p in result.tracer.probabilities],
+        },
+        "stages": [_stage(stage) for stage in result.stages],
+        "seconds": result.seconds,
+        "warnings": list(warnings),
+        "lesions": [_lesion(lesion) for lesion in result.lesions],
+        "tmtv_ml": round(sum(lesion.volume_ml for lesion in result.lesions), 6),
+        "tlg": round(sum(lesion.tlg for lesion in result.lesions), 6),
+        "versions": versions(),
+    }
+
+
+def fallback_report(*, case_name: str, recipe_name: str, reason: str, how: str, warnings: tuple[str, ...]) -> Json:
+    """The report of a case whose mask is a fallback: `how` it was made, and the `reason`."""
+    return {
+        "case": case_name,
+        "notice": NOTICE,
+        "recipe": recipe_name,
+        "complete": False,
+        "stopped": reason,
+        "fallback": how,
+        "warnings": list(warnings),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a mask."""
+    found = {"python": platform.python_version()}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
+
+
+def _stage(stage: StageRecord) -> Json:
+    model, plan = stage.model, stage.plan
+    return {
+        "model": f"{model.system}/{model.role}",
+        "synthetic": model.synthetic,
+        "training_data": model.training_data,
+        "licence": model.licence,
+        "weights": [{"fold": f.fold, "file": f.file, "sha256": f.sha256} for f in model.folds if f.fold in plan.folds],
+        "plan": {
+            "folds": list(plan.folds),
+            "flips": [list(flip) for flip in plan.flips],
+            "tile_step": plan.tile_step,
+            "reason": plan.reason,
+        },
+        "box_zyx": [list(corner) for corner in stage.box_zyx],
+        "network_shape_zyx": list(stage.network_shape_zyx),
+        "sweeps_planned": len(plan.sweeps),
+        "sweeps_done": [{"fold": fold, "flip": list(flip)} for fold, flip in stage.sweeps],
+        "seconds_by_sweep": [round(s, 3) for s in stage.seconds],
+        "stopped": stage.stopped,
+    }
+
+
+def _lesion(lesion: Lesion) -> Json:
+    return {
+        "number": lesion.number,
+        "n_voxels": lesion.n_voxels,
+        "volume_ml": round(lesion.volume_ml, 6),
+        "suv_max": round(lesion.suv_max, 6),
+        "suv_mean": round(lesion.suv_mean, 6),
+        "suv_peak": round(lesion.suv_peak, 6),
+        "tlg": round(lesion.tlg, 6),
+        "centroid_xyz": [round(c, 3) for c in lesion.centroid_xyz],
+        "centroid_mm": [round(c, 3) for c in lesion.centroid_mm],
+    }

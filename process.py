@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Container entry: read the case in /input, segment its lesions, write the mask to /output.
+
+`python process.py --help` lists the options; PLATFORM rules and exit statuses are in petlesion/entry.py.
+"""
+
+import time
+
+STARTED_S = time.monotonic()  # the time limit counts from here, before the imports are paid
+
+import os  # noqa: E402
+import sys  # noqa: E402
+
+from petlesion.entry import main  # noqa: E402
+
+if __name__ == "__main__":
+    # An image built for a challenge in which one failed case fails the submission sets PETLESION_ON_ERROR=mask.
+    sys.exit(main(started_s=STARTED_S, on_error=os.environ.get("PETLESION_ON_ERROR", "fail")))

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sweeps: what they compute, when they stop, what a shortage of memory costs."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from petlesion.inference import ensemble
+from petlesion.inference.ensemble import Deadline, predict
+from petlesion.inference.plan import InferencePlan
+from petlesion.inference.tiles import Tiling
+from petlesion.limits import OutOfLimitsError, Terminated
+
+PATCH = (4, 6, 4)
+ALL_FLIPS = tuple(c for n in range(4) for c in itertools.combinations((0, 1, 2), n))
+
+
+class Affine(nn.Module):
+    """Logit = factor * first channel + offset, with an optional act before each tile."""
+
+    def __init__(self, factor=1.0, offset=0.0, before=lambda: None):
+        super().__init__()
+        self.factor, self.offset, self.before = factor, offset, before
+
+    def forward(self, tile):
+        self.before()
+        return self.factor * tile[:, :1] + self.offset
+
+
+class Blur(nn.Module):
+    """A symmetric network: the mean over a 3^3 neighbourhood."""
+
+    def forward(self, tile):
+        return nn.functional.avg_pool3d(tile[:, :1], 3, stride=1, padding=1)
+
+
+class FirstOfAxis(nn.Module):
+    """An asymmetric network: it sees which end of axis 2 comes first."""
+
+    def forward(self, tile):
+        ramp = torch.arange(tile.shape[-1], dtype=torch.float32)
+        return ramp.expand(tile.shape[0], 1, *tile.shape[2:]).clone()
+
+
+class Clock:
+    """Time that passes only when told."""
+
+    def __init__(self):
+        self.time_s = 0.0
+
+    def __call__(self):
+        return self.time_s
+
+    def pass_one(self):
+        self.time_s += 1.0
+
+
+def plan_of(folds=(0,), flips=((),), step=0.5):
+    return InferencePlan(folds=folds, flips=flips, tile_step=step, reason="test")
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).normal(size=(2, 9, 13, 7)).astype(np.float32)
+
+
+@pytest.mark.parametrize("step", [0.3, 0.5, 0.6, 1.0])
+def test_twice_the_input_stays_twice_the_input_through_tiling(image, step):
+    answer = predict({0: Affine(2.0)}, image, PATCH, plan_of(step=step))
+    np.testing.assert_allclose(answer.logit_zyx, 2 * image[0], rtol=1e-5, atol=1e-6)
+
+
+def test_an_image_smaller_than_the_patch_keeps_its_shape_and_values():
+    image = np.random.default_rng(1).normal(size=(1, 3, 2, 5)).astype(np.float32)
+    answer = predict({0: Affine()}, image, PATCH, plan_of())
+    np.testing.assert_allclose(answer.logit_zyx, image[0], rtol=1e-5, atol=1e-6)
+
+
+def test_folds_are_averaged(image):
+    answer = predict({0: Affine(0.0, 1.0), 3: Affine(0.0, 4.0)}, image, PATCH, plan_of(folds=(0, 3)))
+    np.testing.assert_allclose(answer.logit_zyx, 2.5, rtol=1e-6)  # (1 + 4) / 2
+    assert answer.sweeps == ((0, ()), (3, ()))
+
+
+def test_mirrored_equals_plain_for_a_symmetric_network():
+    image = np.random.default_rng(2).normal(size=(1, *PATCH)).astype(np.float32)  # one tile: no border inside
+    plain = predict({0: Blur()}, image, PATCH, plan_of())
+    mirrored = predict({0: Blur()}, image, PATCH, plan_of(flips=ALL_FLIPS))
+    np.testing.assert_allclose(mirrored.logit_zyx, plain.logit_zyx, atol=1e-6)
+    assert len(mirrored.sweeps) == 8
+
+
+def test_a_flip_is_undone_on_the_logit():
+    image = np.zeros((1, 1, 1, 4), np.float32)
+    answer = predict({0: FirstOfAxis()}, image, (1, 1, 4), plan_of(flips=((), (2,))))
+    np.testing.assert_allclose(answer.logit_zyx[0, 0], 1.5)  # mean of 0 1 2 3 and 3 2 1 0
+
+
+def test_folds_come_before_flips(image):
+    answer = predict({0: Affine(), 1: Affine()}, image, PATCH, plan_of(folds=(0, 1), flips=((), (2,))))
+    assert answer.sweeps == ((0, ()), (1, ()), (0, (2,)), (1, (2,)))
+
+
+def tiles_of(image, step=0.5):
+    return Tiling.of(image.shape[1:], PATCH, step).n_tiles
+
+
+def test_a_deadline_ends_the_work_after_the_sweeps_that_fit(image):
+    clock, tiles = Clock(), tiles_of(image)
+    networks = {fold: Affine(0.0, fold, clock.pass_one) for fold in range(4)}
+    answer = predict(
+        networks, image, PATCH, plan_of(folds=(0, 1, 2, 3)), deadline=Deadline(2.5 * tiles, clock)
+    )
+    assert answer.sweeps == ((0, ()), (1, ()))  # the third would end at 3 * tiles
+    assert clock.time_s == 2 * tiles  # and was not begun
+    assert answer.stopped == "time"
+    np.testing.assert_allclose(answer.logit_zyx, 0.5, rtol=1e-6)
+
+
+def test_a_sweep_cut_by_the_clock_leaves_no_trace(image):
+    clock, tiles = Clock(), tiles_of(image)
+
+    def slower():
+        clock.time_s += 3.0
+
+    networks = {0: Affine(0.0, 1.0, clock.pass_one), 1: Affine(0.0, 100.0, slower)}
+    answer = predict(networks, image, PATCH, plan_of(folds=(0, 1)), deadline=Deadline(2.2 * tiles, clock))
+    assert answer.sweeps == ((0, ()),)
+    np.testing.assert_allclose(answer.logit_zyx, 1.0, rtol=1e-6)
+
+
+def test_no_finished_sweep_is_an_error_that_says_so(image):
+    clock = Clock()
+    with pytest.raises(OutOfLimitsError, match="time ran out"):
+        predict({0: Affine(before=clock.pass_one)}, image, PATCH, plan_of(), deadline=Deadline(2.0, clock))
+
+
+def raise_once(error, at_call):
+    calls = itertools.count()
+
+    def act():
+        if next(calls) == at_call:
+            raise error
+
+    return act
+
+
+def test_memory_that_ends_on_the_cpu_keeps_the_finished_sweeps(image):
+    shortage = raise_once(MemoryError("1 GB"), 2)
+    answer = predict({0: Affine(0.0, 1.0), 1: Affine(0.0, 9.0, shortage)}, image, PATCH, plan_of(folds=(0, 1)))
+    assert answer.stopped == "memory"
+    np.testing.assert_allclose(answer.logit_zyx, 1.0, rtol=1e-6)
+
+
+def test_the_cpu_allocators_refusal_counts_as_a_lack_of_memory(image):
+    refusal = raise_once(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), 0)
+    with pytest.raises(OutOfLimitsError, match="memory ran out"):
+        predict({0: Affine(before=refusal)}, image, PATCH, plan_of())
+
+
+def test_another_runtime_error_is_not_mistaken_for_it(image):
+    with pytest.raises(RuntimeError, match="a real fault"):
+        predict({0: Affine(before=raise_once(RuntimeError("a real fault"), 0))}, image, PATCH, plan_of())
+
+
+def test_the_ladder_goes_on_with_the_sweep_that_failed(image, caplog):
+    """Two shortages cost two rungs; the first sweep, finished before, is not run again."""
+    first, second = itertools.count(), itertools.count()
+    shortages = iter([torch.OutOfMemoryError("gpu"), torch.OutOfMemoryError("gpu")])
+
+    def short():
+        next(second)
+        for error in shortages:
+            raise error
+
+    tiling = Tiling.of(image.shape[1:], PATCH, 0.5)
+    bench = ensemble._Bench(
+        torch.from_numpy(tiling.pad(image)), tiling, torch.device("cpu"), Deadline(), lambda _: None
+    )
+    bench.rung = 0  # as on a GPU
+    networks = {0: Affine(0.0, 1.0, lambda: next(first)), 1: Affine(0.0, 3.0, short)}
+    done, _, stopped = ensemble._run(networks, plan_of(folds=(0, 1)), bench)
+    assert (len(done), stopped, bench.rung) == (2, "", 2)
+    assert next(first) == tiling.n_tiles
+    assert [r.message for r in caplog.records] == [
+        "memory is short: image and sums move to the host",
+        "memory is short: the CPU takes over",
+    ]
+
+
+def test_termination_keeps_the_finished_sweeps(image):
+    stop = raise_once(Terminated(), 1)
+    answer = predict({0: Affine(0.0, 1.0), 1: Affine(before=stop)}, image, PATCH, plan_of(folds=(0, 1)))
+    assert (answer.stopped, len(answer.sweeps)) == ("terminated", 1)
+
+
+def test_termination_before_any_sweep_goes_through(image):
+    with pytest.raises(Terminated):
+        predict({0: Affine(before=raise_once(Terminated(), 1))}, image, PATCH, plan_of())
+
+
+def test_the_observer_sees_every_tile(image):
+    seen = []
+    predict({0: Affine(), 1: Affine()}, image, PATCH, plan_of(folds=(0, 1)), observer=seen.append)
+    tiles = tiles_of(image)
+    assert [(p.sweep, p.tile) for p in seen] == [(s, t) for s in (1, 2) for t in range(1, tiles + 1)]
+    assert {(p.sweeps, p.tiles) for p in seen} == {(2, tiles)}
