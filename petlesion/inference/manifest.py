@@ -21,6 +21,7 @@ FORMAT = 1
 JSON_BYTES = 1_000_000  # nnU-Net's plans have some 30 kB; more than this is not one of our files
 
 NNUNET_ONLY = ("plans", "dataset", "configuration")
+WORDS = ("system", "role", "licence", "source", "training_data")
 
 Architecture = Literal["nnunet", "mip_cnn"]
 
@@ -76,6 +77,7 @@ class ModelEntry:
         configuration: nnU-Net configuration; "" where there are no plans.
         plans: Path of nnU-Net's plans.json; None for other architectures, and until the model is written.
         dataset: Path of nnU-Net's dataset.json; None for other architectures.
+        mirror_axes: Axes of the network's array (0 is Z) that may be mirrored, as in training.
         folds: One file for each fold, in ascending order.
 
     Raises:
@@ -93,6 +95,7 @@ class ModelEntry:
     configuration: str = ""
     plans: str | None = None
     dataset: str | None = None
+    mirror_axes: tuple[int, ...] = (0, 1, 2)
     folds: tuple[FoldFile, ...] = ()
 
     def __post_init__(self) -> None:
@@ -107,6 +110,8 @@ class ModelEntry:
             )
         if not self.channels:
             raise WeightsError(f"{self.name}: a model has at least one input channel")
+        if not set(self.mirror_axes) <= {0, 1, 2}:
+            raise WeightsError(f"{self.name}: mirror axes are of 0, 1, 2; got {list(self.mirror_axes)}")
         for path in (self.plans, self.dataset):
             if path is not None:
                 _check_relative(path)
@@ -162,11 +167,14 @@ def parse_manifest(text: str | bytes, where: str = "manifest.json") -> tuple[Mod
 
 def render_manifest(entries: Sequence[ModelEntry]) -> str:
     """The text of a manifest, the inverse of `parse_manifest`; fields that do not apply are left out."""
-    models = [
-        {key: value for key, value in asdict(entry).items() if value is not None and value != ""}
-        for entry in entries
-    ]
+    models = [_rendered(entry) for entry in entries]
     return json.dumps({"format": FORMAT, "models": models}, indent=2) + "\n"
+
+
+def _rendered(entry: ModelEntry) -> dict[str, Any]:
+    """One model as a JSON object."""
+    left_out = () if entry.architecture == "nnunet" else (*NNUNET_ONLY, "mirror_axes")
+    return {key: value for key, value in asdict(entry).items() if key not in left_out}
 
 
 def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
@@ -189,25 +197,21 @@ def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
 def _parse_model(model: object, where: str) -> ModelEntry:
     """One model of the manifest, each field checked for its type."""
     fields = _fields(model, where)
-    channels = _typed(fields, "channels", list, where)
-    folds = _typed(fields, "folds", list, where)
-    if not all(isinstance(channel, str) for channel in channels):
-        raise WeightsError(f'{where}: "channels" must be a list of names')
-    optional = {key: _typed(fields, key, str, where) for key in NNUNET_ONLY if key in fields}
-    words = {
-        key: _typed(fields, key, str, where)
-        for key in ("system", "role", "licence", "source", "training_data")
-    }
-    if lacking := [
-        key for key in NNUNET_ONLY if fields.get("architecture") == "nnunet" and not fields.get(key)
-    ]:
+    nnunet = fields.get("architecture") == "nnunet"
+    if lacking := [key for key in NNUNET_ONLY if nnunet and not fields.get(key)]:
         raise WeightsError(f"{where}: an nnU-Net model needs {lacking}")
+    optional = {key: _typed(fields, key, str, where) for key in NNUNET_ONLY if key in fields}
+    words = {key: _typed(fields, key, str, where) for key in WORDS}
     try:
         return ModelEntry(
             architecture=cast("Architecture", _typed(fields, "architecture", str, where)),
-            channels=tuple(channels),
+            channels=_listed(fields, "channels", str, where),
+            mirror_axes=_listed(fields, "mirror_axes", int, where) if "mirror_axes" in fields else (0, 1, 2),
             synthetic=_typed(fields, "synthetic", bool, where),
-            folds=tuple(_parse_fold(fold, f"{where}.folds[{i}]") for i, fold in enumerate(folds)),
+            folds=tuple(
+                _parse_fold(fold, f"{where}.folds[{i}]")
+                for i, fold in enumerate(_typed(fields, "folds", list, where))
+            ),
             **words,
             **optional,
         )
@@ -241,6 +245,14 @@ def _typed(fields: Mapping[str, Any], key: str, kind: type, where: str) -> Any: 
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise WeightsError(f'{where}: "{key}" must be of type {kind.__name__}; got {str(value)[:80]!r}')
     return value
+
+
+def _listed(fields: Mapping[str, Any], key: str, kind: type, where: str) -> tuple[Any, ...]:
+    """A field that is a list of values of the given type."""
+    values = _typed(fields, key, list, where)
+    if not all(type(value) is kind for value in values):
+        raise WeightsError(f'{where}: "{key}" must be a list of {kind.__name__}; got {str(values)[:80]}')
+    return tuple(values)
 
 
 def _check_relative(path: str) -> None:

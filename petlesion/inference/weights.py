@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -33,6 +33,7 @@ __all__ = ["FoldFile", "ModelEntry", "ModelStore", "WeightsError", "write_model"
 
 MANIFEST = "manifest.json"
 SEARCH = (Path("/opt/ml/model"), Path(__file__).resolve().parents[2] / "model_weights")
+COPY_AGAIN = "the weights are incomplete or were changed: copy or import them again"
 HALF_MAX = 65504.0  # the largest number of fp16
 
 State = Mapping[str, torch.Tensor]
@@ -65,7 +66,7 @@ class ModelStore:
         for folder in tried:
             if (folder / MANIFEST).is_file():
                 root = folder.resolve()
-                return cls(root, parse_manifest(_read(root / MANIFEST, JSON_BYTES), str(root / MANIFEST)))
+                return cls(root, parse_manifest(_read(root / MANIFEST), str(root / MANIFEST)))
         places = ", ".join(str(folder / MANIFEST) for folder in tried)
         raise WeightsError(
             f"weights need a manifest; tried {places}; give the folder of the weights with --weights"
@@ -102,21 +103,11 @@ class ModelStore:
         """
         record = entry.fold(fold)
         path = self._inside(record.file)
-        data = _read(path, record.bytes)
-        if len(data) != record.bytes:
-            raise WeightsError(
-                f"{path} must have {record.bytes} bytes; it has {len(data)}: copy the weights again"
-            )
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != record.sha256:
-            raise WeightsError(
-                f"{path} must have the SHA-256 {record.sha256}; it has {digest}: "
-                "it was changed or damaged; copy it again"
-            )
+        _check_content(path, record)
         try:
-            state: dict[str, torch.Tensor] = safetensors.load(data)
-        except (SafetensorError, ValueError, KeyError) as error:
-            raise WeightsError(f"{path} must be a safetensors file: {error}") from error
+            state: dict[str, torch.Tensor] = safetensors.load_file(path)
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise WeightsError(f"{path} must be a safetensors file ({error}); {COPY_AGAIN}") from error
         return state
 
     def verify(self) -> int:
@@ -143,7 +134,7 @@ class ModelStore:
         if file is None:
             raise WeightsError(f"{entry.name} is of architecture {entry.architecture} and has no {what}")
         path = self._inside(file)
-        return parse_json(_read(path, JSON_BYTES), str(path))
+        return parse_json(_read(path), str(path))
 
     def _inside(self, file: str) -> Path:
         """The path of a file of the manifest, which must lie in the folder once links are followed."""
@@ -166,12 +157,14 @@ def write_model(
 ) -> ModelEntry:
     """Write a model's files under `root` and put it into the manifest, in place of an older one.
 
-    Every file is written beside its place and renamed into it; the manifest comes last.
+    All files are written into a folder beside their places and renamed when the last one is complete, the
+    manifest last of all; a failure leaves what was there.
 
     Args:
         root: The folder of the manifest; made where it is missing.
         entry: What the model is. Its `folds`, `plans` and `dataset` are set here.
-        states: Weights of each fold. Keys of one tensor under two names are refused: name it once.
+        states: Weights of each fold, each tensor once, as `networks.canonical_state` gives them. Folds are
+            asked for one after the other, so that a lazy mapping never holds two.
         plans: nnU-Net's plans (architecture "nnunet").
         dataset: nnU-Net's data-set description (architecture "nnunet").
         half: Whether tensors of two or more dimensions are stored as fp16; norms and biases are fp32.
@@ -184,57 +177,85 @@ def write_model(
     """
     if entry.architecture == "nnunet" and not (plans and dataset and entry.configuration):
         raise WeightsError(f"{entry.name}: an nnU-Net model is written with plans, dataset and configuration")
+    if not states:
+        raise WeightsError(f"{entry.name}: a model has at least one fold; there is none to write")
     held = ModelStore.open(root).entries if (root / MANIFEST).exists() else ()
-    folder = root / entry.system / entry.role
-    folder.mkdir(parents=True, exist_ok=True)
-    folds = tuple(_write_fold(root, entry, number, states[number], half=half) for number in sorted(states))
-    paths: dict[str, str] = {}
-    for kind, content in (("plans", plans), ("dataset", dataset)):
-        if content is not None:
-            paths[kind] = f"{entry.system}/{entry.role}/{kind}.json"
-            _replace(root / paths[kind], (json.dumps(content, indent=2) + "\n").encode())
-    written = replace(entry, folds=folds, **paths)  # type: ignore[arg-type]
-    kept = [other for other in held if other.name != entry.name]
-    _replace(root / MANIFEST, render_manifest([*kept, written]).encode())
+    folder = PurePosixPath(entry.system, entry.role)
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=root) as name:
+        part = Path(name)
+        folds = tuple(_write_fold(part, folder, n, states[n], half=half) for n in sorted(states))
+        paths = _write_descriptions(part, folder, {"plans": plans, "dataset": dataset})
+        written = replace(entry, folds=folds, plans=paths.get("plans"), dataset=paths.get("dataset"))
+        kept = [other for other in held if other.name != entry.name]
+        (part / MANIFEST).write_text(render_manifest([*kept, written]), encoding="utf-8")
+        for file in (*paths.values(), *(fold.file for fold in folds)):
+            (part / PurePosixPath(file).name).replace(root / file)
+        (part / MANIFEST).replace(root / MANIFEST)
+    _remove_stale(root, [other for other in held if other.name == entry.name], written)
     return written
 
 
-def _write_fold(root: Path, entry: ModelEntry, number: int, state: State, *, half: bool) -> FoldFile:
-    """Write one fold and say what was written."""
-    file = f"{entry.system}/{entry.role}/fold_{number}.safetensors"
-    data = safetensors.save({key: _stored(key, tensor, half=half) for key, tensor in state.items()})
-    _replace(root / file, data)
-    return FoldFile(number, file, hashlib.sha256(data).hexdigest(), len(data))
+def _write_fold(part: Path, folder: PurePosixPath, number: int, state: State, *, half: bool) -> FoldFile:
+    """Write one fold into `part`, and say what will stand in `folder`."""
+    path = part / f"fold_{number}.safetensors"
+    safetensors.save_file({key: _stored(key, tensor, half=half) for key, tensor in state.items()}, path)
+    return FoldFile(number, str(folder / path.name), _sha256(path), path.stat().st_size)
+
+
+def _write_descriptions(
+    part: Path, folder: PurePosixPath, contents: Mapping[str, Mapping[str, Any] | None]
+) -> dict[str, str]:
+    """Write the JSON files that there are into `part`; their paths as they will be under the root."""
+    paths = {kind: str(folder / f"{kind}.json") for kind, content in contents.items() if content is not None}
+    for kind in paths:
+        (part / f"{kind}.json").write_text(json.dumps(contents[kind], indent=2) + "\n", encoding="utf-8")
+    return paths
+
+
+def _remove_stale(root: Path, replaced: Sequence[ModelEntry], written: ModelEntry) -> None:
+    """Remove files of the replaced entry that the new one no longer names."""
+    named = {fold.file for fold in written.folds}
+    for old in replaced:
+        for fold in old.folds:
+            if fold.file not in named:
+                (root / fold.file).unlink(missing_ok=True)
 
 
 def _stored(key: str, tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
     """A weight as stored: fp16 where it has two or more dimensions, else fp32; counters stay integers."""
+    tensor = tensor.detach()
     if not tensor.is_floating_point():
-        return tensor.detach().cpu().contiguous().clone()
-    small = half and tensor.ndim >= 2
-    if not bool(torch.isfinite(tensor).all()) or (small and float(tensor.abs().max()) > HALF_MAX):
-        raise WeightsError(
-            f"weights are finite numbers of at most {HALF_MAX:.0f} (fp16); {key} holds another"
-        )
-    return tensor.detach().to("cpu", torch.float16 if small else torch.float32).contiguous().clone()
+        return tensor.to("cpu", copy=True).contiguous()
+    stored = tensor.to("cpu", torch.float16 if half and tensor.ndim >= 2 else torch.float32, copy=True)
+    if not bool(torch.isfinite(stored).all()):
+        raise WeightsError(f"weights are finite numbers, in fp16 at most {HALF_MAX:.0f}; {key} holds another")
+    return stored.contiguous()
 
 
-def _read(path: Path, limit: int) -> bytes:
-    """The content of a file, read once, up to one byte more than `limit`."""
+def _check_content(path: Path, record: FoldFile) -> None:
+    """Refuse a file that is not, byte for byte, the one of the manifest."""
+    try:
+        size = path.stat().st_size
+        digest = _sha256(path) if size == record.bytes else ""
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}; {COPY_AGAIN}") from error
+    if size != record.bytes:
+        raise WeightsError(f"{path} must have {record.bytes} bytes; it has {size}; {COPY_AGAIN}")
+    if digest != record.sha256:
+        raise WeightsError(f"{path} must have the SHA-256 {record.sha256}; it has {digest}; {COPY_AGAIN}")
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file, 64 digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    """The content of a JSON file, up to one byte more than is allowed."""
     try:
         with path.open("rb") as file:
-            return file.read(limit + 1)
+            return file.read(JSON_BYTES + 1)
     except OSError as error:
-        raise WeightsError(
-            f"{path} cannot be read: {error.strerror or error}; copy the weights again"
-        ) from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file beside its place and rename it, so that no reader sees half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}; {COPY_AGAIN}") from error
