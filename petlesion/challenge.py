@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Grand-Challenge sockets: where a case lies and where its mask goes. The only slugs in the code are here.
+
+A case is a folder with `images/ct/<uuid>.mha`, `images/pet/<uuid>.mha` and `lesion-clicks.json`. Newer phases add
+`inputs.json`, a list of `{"socket": {"slug", "relative_path", ...}, ...}` ("interface" instead of "socket" before
+2026); where it is there, it says where the sockets lie.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from petlesion.case import Admission, CaseError, admit, finite
+from petlesion.clicks import (
+    MAX_BYTES,
+    Clicks,
+    ClicksError,
+    ParsedClicks,
+    PointsUnit,
+    admit_clicks,
+    parse_clicks,
+)
+from petlesion.images import (
+    OutputError,
+    image_stem,
+    image_suffix,
+    read_image,
+    reason,
+    shown,
+    staged,
+    write_mask,
+)
+from petlesion.volume import Volume
+
+MASK_SLUG = "tumor-lesion-segmentation"
+AUTOPET_III_MASK_SLUG = "automated-petct-lesion-segmentation"
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """An input of the platform: the slugs it goes by, and its fixed path where there is no `inputs.json`."""
+
+    title: str
+    slugs: tuple[str, ...]
+    path: str
+
+
+CT = Socket("CT", ("ct", "ct-image"), "images/ct")
+PET = Socket("PET", ("pet", "pet-image"), "images/pet")
+CLICKS = Socket("clicks", ("lesion-clicks", "tumor-lesion-clicks"), "lesion-clicks.json")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How lenient the reading of a case is.
+
+    Attributes:
+        strict: Refuse a broken file of clicks instead of going on without clicks.
+        assume_suv: Take the PET as SUV although its values do not look so.
+        points_unit: Unit of the clicks' positions.
+    """
+
+    strict: bool = False
+    assume_suv: bool = False
+    points_unit: PointsUnit = "voxels"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFiles:
+    """Where the sockets of one case lie: two folders with one image each, and the file of clicks."""
+
+    ct_dir: Path
+    pet_dir: Path
+    clicks: Path
+
+
+def read_case(input_dir: Path, options: ReadOptions = ReadOptions()) -> Admission:  # noqa: B008 - a frozen value
+    """Read and admit the case in a folder of sockets.
+
+    Raises:
+        CaseError: When the case cannot be segmented as it is; the text names folder or file, fault and remedy.
+    """
+    files = find_files(input_dir)
+    ct_file, pet_file = one_image(files.ct_dir, CT.title), one_image(files.pet_dir, PET.title)
+    clicks_file = files.clicks if _is_there(files.clicks) else None
+    return read_files(ct_file, pet_file, clicks_file, options)
+
+
+def read_files(ct_file: Path, pet_file: Path, clicks_file: Path | None, options: ReadOptions) -> Admission:
+    """Read and admit a case from its files; None are zero clicks.
+
+    Raises:
+        CaseError: When the case cannot be segmented as it is.
+    """
+    points = read_clicks(clicks_file, options.strict) if clicks_file else ParsedClicks()
+    with ThreadPoolExecutor(2) as readers:  # ITK decodes without holding the interpreter
+        ct, pet = readers.map(read_image, (ct_file, pet_file), (CT.title, PET.title))
+    return admit(
+        image_stem(ct_file), ct, pet, points, assume_suv=options.assume_suv, points_unit=options.points_unit
+    )
+
+
+def read_pet(
+    input_dir: Path,
+    options: ReadOptions = ReadOptions(),  # noqa: B008 - a frozen value
+) -> tuple[str, Volume, Clicks, tuple[str, ...]]:
+    """What a mask of last resort needs, where the case as a whole was refused: the PET, whatever its unit.
+
+    Returns:
+        The mask's name (the CT's stem, else the PET's), the PET with finite values, the clicks on it, warnings.
+
+    Raises:
+        CaseError: When there is no PET that can be read.
+    """
+    try:
+        files = find_files(input_dir)
+    except CaseError:
+        files = _fixed_files(input_dir)
+    pet_file = one_image(files.pet_dir, PET.title)
+    try:
+        name = image_stem(one_image(files.ct_dir, CT.title))
+    except CaseError:
+        name = image_stem(pet_file)
+    pet, repairs = finite(read_image(pet_file, PET.title), 0.0, PET.title)
+    points = read_clicks(files.clicks) if _is_there(files.clicks) else ParsedClicks()
+    admitted = admit_clicks(points, pet.grid, options.points_unit)
+    return name, pet, admitted.clicks, repairs + admitted.warnings
+
+
+def read_clicks(path: Path, strict: bool = False) -> ParsedClicks:  # noqa: FBT001, FBT002 - the option's name says it
+    """Read a file of clicks; a broken one is zero clicks and a warning, unless `strict`.
+
+    Raises:
+        CaseError: When `strict` and the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return parse_clicks(stream.read(MAX_BYTES + 1))
+    except (ClicksError, OSError) as error:
+        fault = str(error) if isinstance(error, ClicksError) else f"it cannot be read: {reason(error)}"
+        if strict:
+            raise CaseError(
+                f"{shown(path)}: {fault}; mend it, or leave out --strict to go on without clicks"
+            ) from None
+        return ParsedClicks(warnings=(f"{shown(path)}: {fault}; going on without clicks",))
+
+
+def find_files(input_dir: Path) -> CaseFiles:
+    """Where the sockets lie: as `inputs.json` says, else at their fixed paths.
+
+    Raises:
+        CaseError: When there is no such folder, or `inputs.json` is broken or lacks CT or PET.
+    """
+    if not input_dir.is_dir():
+        raise CaseError(
+            f"a case is a folder of sockets; {shown(input_dir)} is not a folder; mount the case there"
+        )
+    fixed = _fixed_files(input_dir)
+    listing = input_dir / "inputs.json"
+    if not listing.exists():
+        return fixed
+    places = [_place(entry, listing) for entry in _entries(listing)]
+    ct_dir, pet_dir = (_find(socket, places, listing) for socket in (CT, PET))
+    clicks = _find(CLICKS, places, listing, needed=False)
+    return CaseFiles(ct_dir or fixed.ct_dir, pet_dir or fixed.pet_dir, clicks or fixed.clicks)
+
+
+def one_image(folder: Path, what: str) -> Path:
+    """The one image in a socket's folder; hidden files and files of other kinds do not count.
+
+    Raises:
+        CaseError: When there is none, or more than one.
+    """
+    try:
+        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    except (OSError, ValueError) as error:
+        raise CaseError(
+            f"the {what} lies alone in its folder; {shown(folder)} cannot be read: {reason(error)}"
+        ) from None
+    images = [name for name in names if image_suffix(Path(name))]
+    if len(images) != 1:
+        found = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "nothing"
+        raise CaseError(
+            f"the {what} lies alone in its folder; {shown(folder)} holds {len(images) or 'no'} images: "
+            f"{shown(Path(found))}; leave exactly one there"
+        )
+    return folder / images[0]
+
+
+def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
+    """Find out at the start whether the mask can be written at the end.
+
+    Returns:
+        A warning where masks of other runs lie in the mask's folder, which `write_result` will replace.
+
+    Raises:
+        OutputError: When the folder cannot be made or written; the text names it and the uid.
+    """
+    folder = _mask_folder(output_dir, slug)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".petlesion-", dir=output_dir) as probe:
+            (Path(probe) / "probe").write_bytes(b"0")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(13, f"no permission to write in {folder}")
+        stale = _masks(folder)
+    except OSError as error:
+        raise OutputError(
+            f"the output folder must be writable; {shown(output_dir)} is not for uid {os.getuid()}: {reason(error)}; "
+            "mount it writable for that user"
+        ) from None
+    names = ", ".join(shown(Path(path.name)) for path in stale)
+    return (f"masks of other runs in {shown(folder)} will be removed: {names}",) if stale else ()
+
+
+def write_result(
+    mask: Volume, name: str, report: dict[str, Any], output_dir: Path, slug: str = MASK_SLUG
+) -> Path:
+    """Write the mask as the one image of its socket, then the report beside.
+
+    Masks of other runs are removed from the socket's folder once the new one is in place: the platform takes exactly
+    one image.
+
+    Args:
+        mask: bool, or uint8 of 0 and 1, (Z, Y, X), on the PET's grid.
+        name: The case's name, which is the mask's stem.
+        report: Goes to `report.json` in `output_dir`.
+        output_dir: The platform's output folder.
+        slug: The output socket's slug.
+
+    Returns:
+        The mask's path.
+
+    Raises:
+        OutputError: When either cannot be written.
+    """
+    if not name or Path(name).name != name:
+        raise OutputError(f"a mask is named as the CT file, without folders; got {name!r}")
+    path = _mask_folder(output_dir, slug) / f"{name}.mha"
+    write_mask(mask, path, output_dir)
+    try:
+        for stale in _masks(path.parent):
+            if stale != path:
+                stale.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{shown(path.parent)} must hold one mask; others cannot be removed: {reason(error)}"
+        ) from error
+    write_report(report, output_dir / "report.json")
+    return path
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write a report as JSON, whole or not at all; numbers that are not finite become null.
+
+    Raises:
+        OutputError: When it cannot be written.
+    """
+    text = json.dumps(_jsonable(report), indent=2, allow_nan=False) + "\n"
+    try:
+        with staged(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"the report must be written; {shown(path)} was not: {reason(error)}") from error
+
+
+def _fixed_files(input_dir: Path) -> CaseFiles:
+    return CaseFiles(input_dir / CT.path, input_dir / PET.path, input_dir / CLICKS.path)
+
+
+def _entries(listing: Path) -> list[Any]:
+    try:
+        entries = json.loads(listing.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _listing_error(listing, f"cannot be read: {reason(error)}") from None
+    if not isinstance(entries, list):
+        raise _listing_error(listing, f"holds a {type(entries).__name__}")
+    return entries
+
+
+def _place(entry: Any, listing: Path) -> tuple[str, str]:
+    """(slug, relative path) of one entry of `inputs.json`."""
+    try:
+        socket = entry.get("socket") or entry["interface"]
+        slug, relative = socket["slug"], socket["relative_path"]
+    except (AttributeError, KeyError, TypeError):
+        raise _listing_error(listing, "has an entry without slug and relative path") from None
+    if not (isinstance(slug, str) and isinstance(relative, str)):
+        raise _listing_error(listing, "has a slug or relative path that is no text")
+    return slug, relative
+
+
+def _find(
+    socket: Socket, places: list[tuple[str, str]], listing: Path, *, needed: bool = True
+) -> Path | None:
+    """The place of one socket, known by its slug or by its fixed path."""
+    found = {where for slug, where in places if slug in socket.slugs or where.strip("/") == socket.path}
+    if not found and not needed:
+        return None
+    if len(found) != 1:
+        slugs = ", ".join(sorted(ascii(slug) for slug, _ in places)) or "none"
+        count = "several" if found else "no"
+        raise _listing_error(listing, f"lists {count} sockets of the {socket.title}; its slugs: {slugs}")
+    relative = PurePosixPath(found.pop())
+    if relative.is_absolute() or ".." in relative.parts or "\0" in str(relative):
+        raise _listing_error(
+            listing, f"places the {socket.title} outside its folder, at {ascii(str(relative))}"
+        )
+    return listing.parent / relative
+
+
+def _listing_error(listing: Path, fault: str) -> CaseError:
+    return CaseError(
+        f"inputs.json must list the sockets of CT and PET with their relative paths; {shown(listing)} {fault}; mend "
+        "it, or remove it to have the fixed paths taken"
+    )
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()
+
+
+def _mask_folder(output_dir: Path, slug: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", slug):
+        raise OutputError(f"a slug is of letters, digits and hyphens, such as {MASK_SLUG}; got {slug!r}")
+    return output_dir / "images" / slug
+
+
+def _masks(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".mha" and not path.is_dir())
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
