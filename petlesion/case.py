@@ -13,10 +13,11 @@ from petlesion.itk import resample_onto
 from petlesion.volume import Grid, Volume
 
 AIR_HU = -1024.0
-# A PET of which more than one voxel in a thousand exceeds SUV 1000 is in Bq/ml. The hottest organs of PSMA PET, bladder
-# and kidneys, reach SUV 100 to 300, and 1000 only in single voxels; in Bq/ml, soft tissue alone has 1000 to 5000.
+# A PET of which more than one voxel in a thousand exceeds SUV 1000 is in Bq/ml. The hottest organs of PSMA
+# PET, bladder and kidneys, reach SUV 100 to 300, and 1000 only in single voxels; in Bq/ml, soft tissue has 1000
+# to 5000.
 BQ_ABOVE = 1000.0
-# A PET of which more than one voxel in a hundred lies below -10 is something else: a CT, for one, has its air at -1000.
+# A PET of which more than one voxel in a hundred lies below -10 is something else: a CT has its air at -1000.
 NEGATIVE_BELOW = -10.0
 
 
@@ -48,7 +49,7 @@ class PetCtCase:
     name: str
     ct_hu: Volume
     pet_suv: Volume
-    clicks: Clicks = Clicks()
+    clicks: Clicks = Clicks()  # noqa: RUF009 - a frozen value
 
     def __post_init__(self) -> None:
         if not self.ct_hu.grid.same_as(self.pet_suv.grid):
@@ -107,7 +108,7 @@ def admit(
 
 
 def finite(volume: Volume, fill: float, what: str) -> tuple[Volume, tuple[str, ...]]:
-    """The volume as float32 with `fill` for NaN and infinity, and a warning with their number where there are any."""
+    """The volume as float32 with `fill` for NaN and infinity; a warning counts them where there are any."""
     with np.errstate(over="ignore"):  # beyond float32 is infinite
         array = volume.array_zyx.astype(np.float32, copy=False)
     good = np.isfinite(array)
@@ -121,17 +122,15 @@ def finite(volume: Volume, fill: float, what: str) -> tuple[Volume, tuple[str, .
 def _check_suv(pet: Volume) -> None:
     """Refuse what cannot be SUV by body weight; never rescale it."""
     array = pet.array_zyx
-    remedy = "--assume-suv overrules"
+    rule, remedy = "the PET must be in SUV by body weight", "or overrule with --assume-suv"
     if np.count_nonzero(array > BQ_ABOVE) > array.size / 1000:
-        raise CaseError(
-            f"the PET must be in SUV by body weight; more than 0.1 % of its voxels exceed {BQ_ABOVE:g} (maximum "
-            f"{array.max():.6g}), as in Bq/ml; convert it to SUV, or {remedy}"
+        offence = (
+            f"more than 0.1 % of its voxels exceed {BQ_ABOVE:g} (maximum {array.max():.6g}), as in Bq/ml"
         )
+        raise CaseError(f"{rule}; {offence}; convert it to SUV, {remedy}")
     if np.count_nonzero(array < NEGATIVE_BELOW) > array.size / 100:
-        raise CaseError(
-            f"the PET must be in SUV by body weight, which is not negative; more than 1 % of its voxels are below "
-            f"{NEGATIVE_BELOW:g} (minimum {array.min():.6g}); check that CT and PET are not exchanged, or {remedy}"
-        )
+        offence = f"more than 1 % of its voxels are below {NEGATIVE_BELOW:g} (minimum {array.min():.6g})"
+        raise CaseError(f"{rule}; {offence}; check that CT and PET are not exchanged, {remedy}")
 
 
 def _doubts(ct: Volume, pet: Volume) -> tuple[str, ...]:
@@ -141,7 +140,7 @@ def _doubts(ct: Volume, pet: Volume) -> tuple[str, ...]:
         texts.append(f"every voxel of the PET is {low:g}: nothing to be found in it")
     if ct.array_zyx.min() >= 0:
         texts.append(
-            "no voxel of the CT is negative, yet air is -1000 HU and fat -100 HU: is it stored with an offset?"
+            "no voxel of the CT is negative, but air is -1000 HU, fat -100 HU: stored with an offset?"
         )
     return tuple(texts)
 
@@ -164,8 +163,8 @@ def _on_grid(ct: Volume, grid: Grid) -> tuple[Volume, tuple[str, ...]]:
     inside = np.minimum(ct_high, high) - np.maximum(ct_low, low)
     share = float(np.prod(np.maximum(inside, 0) / np.subtract(high, low)))
     text = (
-        f"the CT has another grid ({_words(ct.grid)}) than the PET ({_words(grid)}): resampled to the PET, of which "
-        f"it covers {share:.0%}; the rest is taken as air"
+        f"the CT has another grid ({_words(ct.grid)}) than the PET ({_words(grid)}): resampled to the PET, "
+        f"of which it covers {share:.0%}; the rest is taken as air"
     )
     return resample_onto(ct, grid, AIR_HU), (text,)
 

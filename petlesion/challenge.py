@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Grand-Challenge sockets: where a case lies and where its mask goes. The only slugs in the code are here.
+"""The Grand-Challenge sockets: where a case lies and where its mask goes. The only slugs in the code.
 
-A case is a folder with `images/ct/<uuid>.mha`, `images/pet/<uuid>.mha` and `lesion-clicks.json`. Newer phases add
-`inputs.json`, a list of `{"socket": {"slug", "relative_path", ...}, ...}` ("interface" instead of "socket" before
-2026); where it is there, it says where the sockets lie.
+A case is a folder with `images/ct/<uuid>.mha`, `images/pet/<uuid>.mha` and `lesion-clicks.json`. Newer phases
+add `inputs.json`: where it is there, it says where the sockets lie.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import re
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from petlesion.case import Admission, CaseError, admit, finite
 from petlesion.clicks import (
@@ -38,19 +37,13 @@ from petlesion.images import (
     staged,
     write_mask,
 )
-from petlesion.volume import Volume
+from petlesion.listing import LISTING, Listing, Socket
+
+if TYPE_CHECKING:
+    from petlesion.volume import Volume
 
 MASK_SLUG = "tumor-lesion-segmentation"
 AUTOPET_III_MASK_SLUG = "automated-petct-lesion-segmentation"
-
-
-@dataclass(frozen=True, slots=True)
-class Socket:
-    """An input of the platform: the slugs it goes by, and its fixed path where there is no `inputs.json`."""
-
-    title: str
-    slugs: tuple[str, ...]
-    path: str
 
 
 CT = Socket("CT", ("ct", "ct-image"), "images/ct")
@@ -82,11 +75,11 @@ class CaseFiles:
     clicks: Path
 
 
-def read_case(input_dir: Path, options: ReadOptions = ReadOptions()) -> Admission:  # noqa: B008 - a frozen value
+def read_case(input_dir: Path, options: ReadOptions = ReadOptions()) -> Admission:
     """Read and admit the case in a folder of sockets.
 
     Raises:
-        CaseError: When the case cannot be segmented as it is; the text names folder or file, fault and remedy.
+        CaseError: When the case cannot be segmented as it is; the text names file, fault and remedy.
     """
     files = find_files(input_dir)
     ct_file, pet_file = one_image(files.ct_dir, CT.title), one_image(files.pet_dir, PET.title)
@@ -110,12 +103,12 @@ def read_files(ct_file: Path, pet_file: Path, clicks_file: Path | None, options:
 
 def read_pet(
     input_dir: Path,
-    options: ReadOptions = ReadOptions(),  # noqa: B008 - a frozen value
+    options: ReadOptions = ReadOptions(),
 ) -> tuple[str, Volume, Clicks, tuple[str, ...]]:
     """What a mask of last resort needs, where the case as a whole was refused: the PET, whatever its unit.
 
     Returns:
-        The mask's name (the CT's stem, else the PET's), the PET with finite values, the clicks on it, warnings.
+        The mask's name (the CT's stem, else the PET's), the finite PET, the clicks on it, warnings.
 
     Raises:
         CaseError: When there is no PET that can be read.
@@ -163,14 +156,11 @@ def find_files(input_dir: Path) -> CaseFiles:
         raise CaseError(
             f"a case is a folder of sockets; {shown(input_dir)} is not a folder; mount the case there"
         )
-    fixed = _fixed_files(input_dir)
-    listing = input_dir / "inputs.json"
-    if not listing.exists():
-        return fixed
-    places = [_place(entry, listing) for entry in _entries(listing)]
-    ct_dir, pet_dir = (_find(socket, places, listing) for socket in (CT, PET))
-    clicks = _find(CLICKS, places, listing, needed=False)
-    return CaseFiles(ct_dir or fixed.ct_dir, pet_dir or fixed.pet_dir, clicks or fixed.clicks)
+    if not (input_dir / LISTING).exists():
+        return _fixed_files(input_dir)
+    listing = Listing.read(input_dir / LISTING)
+    clicks = listing.find(CLICKS) or input_dir / CLICKS.path
+    return CaseFiles(listing.find_needed(CT), listing.find_needed(PET), clicks)
 
 
 def one_image(folder: Path, what: str) -> Path:
@@ -214,8 +204,8 @@ def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
         stale = _masks(folder)
     except OSError as error:
         raise OutputError(
-            f"the output folder must be writable; {shown(output_dir)} is not for uid {os.getuid()}: {reason(error)}; "
-            "mount it writable for that user"
+            f"the output folder must be writable; {shown(output_dir)} is not for uid {os.getuid()}: "
+            f"{reason(error)}; mount it writable for that user"
         ) from None
     names = ", ".join(shown(Path(path.name)) for path in stale)
     return (f"masks of other runs in {shown(folder)} will be removed: {names}",) if stale else ()
@@ -226,8 +216,8 @@ def write_result(
 ) -> Path:
     """Write the mask as the one image of its socket, then the report beside.
 
-    Masks of other runs are removed from the socket's folder once the new one is in place: the platform takes exactly
-    one image.
+    Masks of other runs are removed from the socket's folder once the new one is in place: the platform takes
+    exactly one image.
 
     Args:
         mask: bool, or uint8 of 0 and 1, (Z, Y, X), on the PET's grid.
@@ -276,54 +266,6 @@ def _fixed_files(input_dir: Path) -> CaseFiles:
     return CaseFiles(input_dir / CT.path, input_dir / PET.path, input_dir / CLICKS.path)
 
 
-def _entries(listing: Path) -> list[Any]:
-    try:
-        entries = json.loads(listing.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise _listing_error(listing, f"cannot be read: {reason(error)}") from None
-    if not isinstance(entries, list):
-        raise _listing_error(listing, f"holds a {type(entries).__name__}")
-    return entries
-
-
-def _place(entry: Any, listing: Path) -> tuple[str, str]:
-    """(slug, relative path) of one entry of `inputs.json`."""
-    try:
-        socket = entry.get("socket") or entry["interface"]
-        slug, relative = socket["slug"], socket["relative_path"]
-    except (AttributeError, KeyError, TypeError):
-        raise _listing_error(listing, "has an entry without slug and relative path") from None
-    if not (isinstance(slug, str) and isinstance(relative, str)):
-        raise _listing_error(listing, "has a slug or relative path that is no text")
-    return slug, relative
-
-
-def _find(
-    socket: Socket, places: list[tuple[str, str]], listing: Path, *, needed: bool = True
-) -> Path | None:
-    """The place of one socket, known by its slug or by its fixed path."""
-    found = {where for slug, where in places if slug in socket.slugs or where.strip("/") == socket.path}
-    if not found and not needed:
-        return None
-    if len(found) != 1:
-        slugs = ", ".join(sorted(ascii(slug) for slug, _ in places)) or "none"
-        count = "several" if found else "no"
-        raise _listing_error(listing, f"lists {count} sockets of the {socket.title}; its slugs: {slugs}")
-    relative = PurePosixPath(found.pop())
-    if relative.is_absolute() or ".." in relative.parts or "\0" in str(relative):
-        raise _listing_error(
-            listing, f"places the {socket.title} outside its folder, at {ascii(str(relative))}"
-        )
-    return listing.parent / relative
-
-
-def _listing_error(listing: Path, fault: str) -> CaseError:
-    return CaseError(
-        f"inputs.json must list the sockets of CT and PET with their relative paths; {shown(listing)} {fault}; mend "
-        "it, or remove it to have the fixed paths taken"
-    )
-
-
 def _is_there(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 
@@ -338,7 +280,7 @@ def _masks(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".mha" and not path.is_dir())
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: object) -> object:
     if isinstance(value, dict):
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A physician's clicks: where there is tumour, and where there is none.
 
-A file of clicks goes through two doors. `parse_clicks` reads either published form and knows no image: positions stay
-the numbers of the file. `admit_clicks` brings them to the voxels of one PET grid. What either drops, merges or rounds
-is counted in a warning.
+A file of clicks goes through two doors. `parse_clicks` reads either published form and knows no image:
+positions stay the numbers of the file. `admit_clicks` brings them to the voxels of one PET grid. What either
+drops, merges or rounds is counted in a warning.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from petlesion.volume import Grid, Index, Triple
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from petlesion.volume import Grid, Index, Triple
 
 PointsUnit = Literal["voxels", "mm"]
 
@@ -91,8 +93,8 @@ class AdmittedClicks:
 def parse_clicks(text: str | bytes) -> ParsedClicks:
     """Read a file of clicks in either published form.
 
-    `{"version": ..., "type": "Multiple points", "points": [{"point": [x, y, z], "name": "tumor"}, ...]}` as Grand
-    Challenge stores it, or `{"tumor": [[x, y, z], ...], "background": [...]}`. No points at all are zero clicks.
+    `{"version": ..., "type": "Multiple points", "points": [{"point": [x, y, z], "name": "tumor"}, ...]}` as
+    Grand Challenge stores it, or `{"tumor": [[x, y, z], ...], "background": [...]}`. No points: zero clicks.
 
     Args:
         text: The file's content; bytes must be UTF-8.
@@ -122,7 +124,7 @@ def admit_clicks(points: ParsedClicks | Clicks, grid: Grid, unit: PointsUnit = "
     Args:
         points: Positions (x, y, z): voxel indices, or mm in the patient (LPS), as `unit` says.
         grid: The PET's grid.
-        unit: "voxels" or "mm". Never guessed: a warning says when the other unit would fit and this one does not.
+        unit: "voxels" or "mm". Never guessed: a warning says when only the other unit fits.
 
     Returns:
         The clicks on the grid; the warnings begin with those of the reading.
@@ -183,7 +185,7 @@ def _named_points(data: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
                 yield name, point
 
 
-def _list(value: Any, name: str) -> list[Any]:
+def _list(value: object, name: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
@@ -191,7 +193,7 @@ def _list(value: Any, name: str) -> list[Any]:
     return value
 
 
-def _position(point: Any) -> Triple:
+def _position(point: object) -> Triple:
     """Three numbers as floats."""
     if not isinstance(point, list) or len(point) != 3:
         raise ClicksError(f"a point must be three numbers [x, y, z]; got {_shown(point)}")
@@ -199,7 +201,7 @@ def _position(point: Any) -> Triple:
     return (x, y, z)
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ClicksError(f"a point must be three numbers [x, y, z]; one of them is {_shown(value)}")
     if not math.isfinite(value := _float(value)):
@@ -235,7 +237,7 @@ def _placed(point: Triple, grid: Grid, unit: PointsUnit) -> Triple:
 
 
 def _nearest(point: Triple) -> Index:
-    """The voxel that holds a position: a voxel reaches from half a step below its centre to half a step above."""
+    """The voxel that holds a position; it reaches half a step down and half a step up from its centre."""
     x, y, z = (math.floor(value + 0.5) for value in point)
     return (x, y, z)
 
@@ -246,7 +248,7 @@ def _indices(points: list[Triple]) -> tuple[Index, ...]:
 
 
 def _unit_hint(parsed: ParsedClicks, grid: Grid, unit: PointsUnit) -> str:
-    """A sentence where every point misses the grid in `unit` and would hit it in the other unit; else nothing."""
+    """A sentence where every point, having missed the grid in `unit`, hits it in the other; else nothing."""
     other: PointsUnit = "voxels" if unit == "mm" else "mm"
     if not all(grid.contains(_nearest(_placed(p, grid, other))) for p in parsed.tumor + parsed.background):
         return ""
@@ -263,7 +265,7 @@ def _points(count: int) -> str:
     return "1 point" if count == 1 else f"{count} points"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value in few printable ASCII characters, whatever it holds."""
     text = ascii(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

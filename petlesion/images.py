@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images on disk: read whole or refused in words, written whole or not at all.
 
-SimpleITK decodes; this module distrusts. A compressed .mha with a flipped bit, a .nii cut short and a damaged .nrrd all
-come out of ITK as images with wrong pixels and no error, so every file is held against its own checksum or length.
+SimpleITK decodes; this module distrusts. A compressed .mha with a flipped bit, a .nii cut short and a damaged
+.nrrd all come out of ITK as images with wrong pixels and no error, so every file is held against its own
+checksum or length.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
 from petlesion.case import CaseError
 from petlesion.itk import grid_of, to_image, to_volume
 from petlesion.volume import Grid, GridError, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 SUFFIXES = (".mha", ".nii.gz", ".nii", ".nrrd")
 MAX_VOXELS = 1_500_000_000  # ten times the largest study known; more is a damaged header
@@ -55,8 +60,8 @@ def read_image(path: Path, what: str = "image") -> Volume:
         float32 values, (Z, Y, X), whatever number type the file holds.
 
     Raises:
-        ImageError: When the file is missing, empty, cut short, damaged, no image, 4-D, of vectors, or of a geometry
-            that no scanner produces.
+        ImageError: When the file is missing, empty, cut short, damaged, no image, 4-D, of vectors, or of a
+            geometry that no scanner produces.
         MemoryError: When the image is too large for the memory there is.
     """
     try:
@@ -75,8 +80,8 @@ def read_image(path: Path, what: str = "image") -> Volume:
 def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
     """Write a mask as compressed uint8 so that it is there whole and as given, or not there at all.
 
-    It is written into a temporary folder of `staging`, flushed to the disk, renamed into its place, read back and
-    compared. What fails on the way leaves nothing behind.
+    It is written into a temporary folder of `staging`, flushed to the disk, renamed into its place, read back
+    and compared. What fails on the way leaves nothing behind.
 
     Args:
         mask: bool, or uint8 of 0 and 1, (Z, Y, X).
@@ -127,7 +132,7 @@ def staged(path: Path, staging: Path | None = None) -> Iterator[Path]:
 
 
 def image_suffix(path: Path) -> str | None:
-    """The image suffix of a file's name as it stands there, such as ".nii.gz"; None where it has none of ours."""
+    """The image suffix of a file's name as it stands there, such as ".nii.gz"; None where there is none."""
     name = path.name
     return next((name[-len(s) :] for s in SUFFIXES if name.lower().endswith(s) and len(name) > len(s)), None)
 
@@ -226,11 +231,12 @@ def _pixels(path: Path, reader: sitk.ImageFileReader) -> NDArray[np.float32]:
     if checksum is not None and zlib.adler32(native) != checksum != zlib.adler32(native.byteswap()):
         raise _FaultError(DAMAGED)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which `case.admit` replaces and counts
-        return native.astype(np.float32)
+        array: NDArray[np.float32] = native.astype(np.float32)
+    return array
 
 
 def _mha_checksum(path: Path) -> int | None:
-    """Adler-32 of the uncompressed pixels at the end of a compressed .mha's zlib stream; None where there is none."""
+    """Adler-32 of the pixels, from the end of a compressed .mha's zlib stream; None where there is none."""
     text, start = _head(path, rb"(?<=\n)ElementDataFile *= *[^\n]*\n")
     if not re.search(rb"= *LOCAL\r?\n$", text):
         raise _FaultError("keeps its pixels in another file: save it as one .mha")
@@ -274,13 +280,13 @@ def _flush(path: Path) -> None:
 
 def _compare(mask: Volume, path: Path) -> None:
     """Read a written mask back; remove it and raise where it is not the one given."""
+    same = False
     try:
         there = to_volume(sitk.ReadImage(str(path)))
         same = there.array_zyx.dtype == np.uint8 and np.array_equal(there.array_zyx, mask.array_zyx)
-        if not (same and there.grid.same_as(mask.grid, SAME_PLACE_MM)):
-            raise OutputError(
-                f"a mask must read back as it was written; {shown(path)} does not: is the disk full?"
-            )
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+        same = same and there.grid.same_as(mask.grid, SAME_PLACE_MM)
+    finally:
+        if not same:
+            path.unlink(missing_ok=True)
+    if not same:
+        raise OutputError(f"a mask must read back as written; {shown(path)} does not: is the disk full?")
