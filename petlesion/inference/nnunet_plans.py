@@ -11,8 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from petlesion.inference.architectures import NetworkError, configuration_of
+from petlesion.inference.manifest import WeightsError
+from petlesion.inference.normalize import Intensity, Normalization, Scheme
+from petlesion.inference.resample import ResamplingRule
 
 if TYPE_CHECKING:
     from petlesion.volume import Index, Triple
@@ -23,63 +27,8 @@ LABEL_MANAGER = "LabelManager"
 HIGHEST_SPLINE_ORDER = 5
 
 
-class PlansError(ValueError):
+class PlansError(WeightsError):
     """Plans that cannot be followed exactly. The text names the key and says what is supported."""
-
-
-class Scheme(StrEnum):
-    """nnU-Net's intensity normalisations that PET/CT models use."""
-
-    CT = "CTNormalization"
-    Z_SCORE = "ZScoreNormalization"
-    RESCALE = "RescaleTo01Normalization"
-    NONE = "NoNormalization"
-
-
-@dataclass(frozen=True, slots=True)
-class Intensity:
-    """Statistics of a channel inside the training set's lesions, in the channel's unit.
-
-    Attributes:
-        mean: Mean.
-        std: Standard deviation.
-        percentile_00_5: 0.5 percentile, the lower bound of `CTNormalization`.
-        percentile_99_5: 99.5 percentile, its upper bound.
-    """
-
-    mean: float
-    std: float
-    percentile_00_5: float
-    percentile_99_5: float
-
-
-@dataclass(frozen=True, slots=True)
-class Normalization:
-    """How one channel is normalised.
-
-    Attributes:
-        scheme: Which normalisation.
-        use_mask: Whether only the non-zero region counts and is changed; `Scheme.Z_SCORE` alone heeds it.
-        intensity: Training statistics; always there for `Scheme.CT`.
-    """
-
-    scheme: Scheme
-    use_mask: bool = False
-    intensity: Intensity | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResamplingRule:
-    """How nnU-Net changes the spacing of an array.
-
-    Attributes:
-        order: Order of the spline, 0 to 5: nnU-Net has 3 for images and 1 for logits.
-        force_separate_z: Whether the axis of the coarsest spacing is resampled apart, by the nearest slice;
-            None: where the ratio of the spacings exceeds 3.
-    """
-
-    order: int
-    force_separate_z: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +112,24 @@ def _need(mapping: Mapping[str, Any], key: str, where: str) -> Any:  # noqa: ANN
     return mapping[key]
 
 
-def _configuration(plans: Mapping[str, Any], name: str, heirs: tuple[str, ...] = ()) -> dict[str, Any]:
+def _mapping(value: object, key: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise PlansError(f"{key!r} must be a mapping; got {value!r}")
+    return value
+
+
+def _list(value: object, key: str) -> Sequence[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise PlansError(f"{key!r} must be a list; got {value!r}")
+    return value
+
+
+def _configuration(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The configuration `name`, over those that it inherits from."""
-    configurations = _need(plans, "configurations", "plans.json")
-    own = _need(configurations, name, "'configurations' of plans.json")
-    parent = own.get("inherits_from")
-    if parent is None:
-        return dict(own)
-    chain = (*heirs, name)
-    if parent in chain:
-        raise PlansError(f"'inherits_from' must not lead in a circle; {' -> '.join((*chain, parent))} does")
-    return {**_configuration(plans, parent, chain), **own}
+    try:
+        return configuration_of(plans, name)
+    except NetworkError as error:
+        raise PlansError(str(error)) from error
 
 
 def _refuse_unsupported(plans: Mapping[str, Any], config: Mapping[str, Any]) -> None:
@@ -193,11 +149,12 @@ def _refuse_unsupported(plans: Mapping[str, Any], config: Mapping[str, Any]) -> 
 
 def _numbers(value: object, key: str, count: int = 3) -> tuple[float, ...]:
     """`count` finite numbers."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != count:
+    numbers = _list(value, key)
+    if len(numbers) != count:
         raise PlansError(f"{key!r} must be {count} numbers (3-D configurations only); got {value!r}")
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in value):
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers):
         raise PlansError(f"{key!r} must be {count} finite numbers; got {value!r}")
-    return tuple(float(v) for v in value)
+    return tuple(float(v) for v in numbers)
 
 
 def _patch(config: Mapping[str, Any]) -> Index:
@@ -228,22 +185,19 @@ def _transposes(plans: Mapping[str, Any]) -> tuple[Index, Index]:
 
 def _channel_names(dataset: Mapping[str, Any]) -> tuple[str, ...]:
     """The channels' names in order; data sets of nnU-Net 1 call the key 'modality'."""
-    names = dataset["modality"] if "modality" in dataset else _need(dataset, "channel_names", "dataset.json")
-    if not isinstance(names, Mapping) or sorted(names, key=str) != sorted(str(i) for i in range(len(names))):
-        raise PlansError(f"'channel_names' must name the channels '0', '1', ...; got {names!r}")
-    if not names:
-        raise PlansError("'channel_names' must name at least one channel; it is empty")
+    key = "modality" if "modality" in dataset else "channel_names"
+    names = _mapping(_need(dataset, key, "dataset.json"), key)
+    if not names or set(names) != {str(i) for i in range(len(names))}:
+        raise PlansError(f"{key!r} must name the channels '0', '1', ...; got {names!r}")
     return tuple(str(names[str(i)]) for i in range(len(names)))
 
 
 def _labels(dataset: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     """Names and numbers of the classes, in order of number; nnU-Net's 'ignore' is no class."""
-    labels = _need(dataset, "labels", "dataset.json")
-    if not isinstance(labels, Mapping) or "background" not in labels:
-        raise PlansError(f"'labels' must map names to numbers, 'background' to 0; got {labels!r}")
+    labels = _mapping(_need(dataset, "labels", "dataset.json"), "labels")
     classes = ((str(name), _label(name, value)) for name, value in labels.items() if name != "ignore")
     found = sorted(classes, key=lambda pair: pair[1])
-    if [number for _, number in found] != list(range(len(found))) or found[0][0] != "background":
+    if not found or found[0][0] != "background" or [number for _, number in found] != list(range(len(found))):
         raise PlansError(f"'labels' must number the classes 0 (background), 1, 2, ...; got {dict(labels)!r}")
     return tuple(found)
 
@@ -263,25 +217,27 @@ def _resampling(config: Mapping[str, Any], key: str) -> ResamplingRule:
     function = _need(config, key, "the configuration")
     if function != RESAMPLING_FUNCTION:
         raise PlansError(f"{key!r} is {function!r}; only {RESAMPLING_FUNCTION!r} is supported")
-    kwargs = dict(_need(config, f"{key}_kwargs", "the configuration"))
+    kwargs = dict(_mapping(_need(config, f"{key}_kwargs", "the configuration"), f"{key}_kwargs"))
     order = kwargs.pop("order", 3)
     separate = kwargs.pop("force_separate_z", False)  # the function's own default, which plans.json overrules
     fixed = {"is_seg": kwargs.pop("is_seg", False), "order_z": kwargs.pop("order_z", 0)}
     if kwargs or fixed != {"is_seg": False, "order_z": 0}:
         raise PlansError(f"'{key}_kwargs' supports is_seg=False and order_z=0 only; got {fixed} and {kwargs}")
-    if isinstance(order, bool) or order not in range(HIGHEST_SPLINE_ORDER + 1):
+    if not isinstance(order, int) or isinstance(order, bool) or not 0 <= order <= HIGHEST_SPLINE_ORDER:
         raise PlansError(f"'order' of '{key}_kwargs' must be 0 to {HIGHEST_SPLINE_ORDER}; got {order!r}")
-    if separate not in (None, True, False):
+    if separate is not None and not isinstance(separate, bool):
         raise PlansError(f"'force_separate_z' of '{key}_kwargs' must be a boolean or null; got {separate!r}")
-    return ResamplingRule(order=int(order), force_separate_z=separate)
+    return ResamplingRule(order, separate)
 
 
 def _normalizations(
     plans: Mapping[str, Any], config: Mapping[str, Any], n_channels: int
 ) -> tuple[Normalization, ...]:
     """One normalisation for each channel, with its training statistics where it needs them."""
-    schemes = _need(config, "normalization_schemes", "the configuration")
-    masks = _need(config, "use_mask_for_norm", "the configuration")
+    schemes, masks = (
+        _list(_need(config, key, "the configuration"), key)
+        for key in ("normalization_schemes", "use_mask_for_norm")
+    )
     if len(schemes) != n_channels or len(masks) != n_channels:
         raise PlansError(
             f"'normalization_schemes' and 'use_mask_for_norm' must have one entry for each of the "
@@ -293,11 +249,11 @@ def _normalizations(
     )
 
 
-def _scheme(name: str) -> Scheme:
+def _scheme(name: object) -> Scheme:
     supported = [str(scheme) for scheme in Scheme]
     if name not in supported:
         raise PlansError(f"'normalization_schemes' has {name!r}; supported are {supported}")
-    return Scheme(name)
+    return Scheme(str(name))
 
 
 def _intensity(plans: Mapping[str, Any], channel: int) -> Intensity:
@@ -305,7 +261,7 @@ def _intensity(plans: Mapping[str, Any], channel: int) -> Intensity:
     key = "foreground_intensity_properties_per_channel"
     old = "foreground_intensity_properties_by_modality"
     table = plans[old] if key not in plans and old in plans else _need(plans, key, "plans.json")
-    found = _need(table, str(channel), f"{key!r} of plans.json")
+    found = _mapping(_need(_mapping(table, key), str(channel), f"{key!r} of plans.json"), key)
     names = ("mean", "std", "percentile_00_5", "percentile_99_5")
     values = [_need(found, name, f"channel {channel} of {key!r}") for name in names]
     return Intensity(*_numbers(values, f"{key}[{channel}]", 4))

@@ -5,16 +5,65 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from petlesion.inference.nnunet_plans import Normalization, PlansError, Scheme
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EPSILON = 1e-8  # nnU-Net's: a smaller spread counts as this
+
+
+class Scheme(StrEnum):
+    """nnU-Net's intensity normalisations that PET/CT models use."""
+
+    CT = "CTNormalization"
+    Z_SCORE = "ZScoreNormalization"
+    RESCALE = "RescaleTo01Normalization"
+    NONE = "NoNormalization"
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """Statistics of a channel inside the training set's lesions, in the channel's unit.
+
+    Attributes:
+        mean: Mean.
+        std: Standard deviation.
+        percentile_00_5: 0.5 percentile, the lower bound of `CTNormalization`.
+        percentile_99_5: 99.5 percentile, its upper bound.
+    """
+
+    mean: float
+    std: float
+    percentile_00_5: float
+    percentile_99_5: float
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """How one channel is normalised.
+
+    Attributes:
+        scheme: Which normalisation.
+        use_mask: Whether only the non-zero region counts and is changed; `Scheme.Z_SCORE` alone heeds it.
+        intensity: Training statistics; `Scheme.CT` needs them.
+
+    Raises:
+        ValueError: When `Scheme.CT` comes without training statistics.
+    """
+
+    scheme: Scheme
+    use_mask: bool = False
+    intensity: Intensity | None = None
+
+    def __post_init__(self) -> None:
+        if self.scheme is Scheme.CT and self.intensity is None:
+            raise ValueError(
+                f"{self.scheme} needs the channel's statistics inside the training set's lesions"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +92,9 @@ class Scaling:
             rule: The plans' normalisation.
             image_zyx: The channel, cropped to what is not zero; the statistics are taken from it.
             mask_zyx: Non-zero region of the same shape, heeded where the rule uses a mask.
-
-        Raises:
-            PlansError: When `CTNormalization` comes without training statistics.
         """
-        if rule.scheme is Scheme.CT:
+        if rule.intensity is not None and rule.scheme is Scheme.CT:
             known = rule.intensity
-            if known is None:
-                raise PlansError("'CTNormalization' needs the channel's foreground intensity properties")
             return cls(known.percentile_00_5, known.percentile_99_5, known.mean, max(known.std, EPSILON))
         if rule.scheme is Scheme.Z_SCORE:
             mean, std = mean_and_std(image_zyx, mask_zyx if rule.use_mask else None)

@@ -16,8 +16,7 @@ import cc3d
 import numpy as np
 
 from petlesion.inference.body import Box
-from petlesion.inference.nnunet_plans import Scheme
-from petlesion.inference.normalize import Scaling
+from petlesion.inference.normalize import Scaling, Scheme
 from petlesion.inference.resample import Resampling, resample, resampled_shape
 
 if TYPE_CHECKING:

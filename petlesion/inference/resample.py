@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from petlesion.inference.nnunet_plans import ResamplingRule
     from petlesion.volume import Index, Triple
 
 SEPARATE_Z_RATIO = 3.0  # nnU-Net's ANISO_THRESHOLD
@@ -33,6 +32,20 @@ NEGLIGIBLE_WEIGHT = 1e-9  # far below the rounding of float32 (6e-8)
 SLAB_VOXELS = 1 << 22  # 16 MB of float32
 
 SplineOrder = Literal[0, 1, 2, 3, 4, 5]
+
+
+@dataclass(frozen=True, slots=True)
+class ResamplingRule:
+    """How nnU-Net changes the spacing of an array.
+
+    Attributes:
+        order: Order of the spline, 0 to 5: nnU-Net has 3 for images and 1 for logits.
+        force_separate_z: Whether the axis of the coarsest spacing is resampled apart, by the nearest slice;
+            None: where the ratio of the spacings exceeds 3.
+    """
+
+    order: int
+    force_separate_z: bool | None = None
 
 
 def resampled_shape(shape: Index, spacing_mm: Triple, new_spacing_mm: Triple) -> Index:
