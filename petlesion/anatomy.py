@@ -56,6 +56,7 @@ class Organ(IntEnum):
     MUCOSA = 28
     GANGLION = 29
     TABLE = 30
+    CONTENT = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +250,14 @@ def _chest(draw: _Draw) -> None:
     draw.tube(Organ.AIRWAY, ((0, -12, -215), (0, 5, -300), (0, 18, -375)), 8.5)
     for side in (-1, 1):
         draw.tube(Organ.AIRWAY, ((0, 18, -372), (side * 38, 24, -405)), 6.5)
-    draw.tube(Organ.MUCOSA, ((0, 26, -290), (2, 36, -400), (12, 30, -530)), 8.0)
+    draw.tube(Organ.MUCOSA, ((0, 26, -290), (2, 36, -400), (12, 30, -530)), 6.0)
+    for side in (-1, 1):
+        if (
+            draw.rng.random() < 0.35
+        ):  # reactive nodes of the lung roots and worn shoulders take up tracer, too
+            draw.blob(Organ.MUCOSA, (side * 36, 22, -415), (6, 6, 8), vary=0.3)
+        if draw.rng.random() < 0.2:
+            draw.blob(Organ.MUCOSA, (side * 152 * g, 22, -325), (14, 12, 18), vary=0.3)
     tilt = (0.3, 0.6 + draw.rng.normal(0, 0.1), 0.2)
     centre = draw.near(5, 28, -28, -462)
     size = draw.rng.uniform(0.88, 1.12)
@@ -267,7 +275,7 @@ def _abdomen(draw: _Draw) -> None:
     draw.blob(Organ.GALLBLADDER, (-55, -52, -618), (15, 15, 26))
     draw.blob(Organ.SPLEEN, (100 * g, 42, -560), (25, 42, 48), turn=-0.2, vary=0.12)
     stomach = draw.ellipsoid((62, -12, -560), (36, 42, 48), turn=0.4, vary=0.15)
-    draw.add(stomach, ((0.0, Organ.STOMACH), (9.0, Organ.MUCOSA)))
+    draw.add(stomach, ((0.0, Organ.STOMACH), (9.0, Organ.CONTENT)))
     draw.tube(Organ.STOMACH, ((55, -35, -595), (20, -50, -615), (-22, -38, -612)), 18)
     draw.tube(Organ.PANCREAS, ((-25, -12, -635), (15, -15, -618), (55, 5, -598), (80, 22, -585)), 11)
     for side in (-1, 1):
@@ -381,7 +389,8 @@ def _pelvic_organs(draw: _Draw, *, male: bool) -> None:
     draw.blob(Organ.BLADDER, (0, -12, base + 36 * fill), (42 * fill, 36 * fill, 32 * fill), vary=0.1)
     if male:
         draw.blob(Organ.PROSTATE, (0, 0, base - 14), (23, 17, 18), vary=0.15)
-        draw.tube(Organ.URINE, ((0, -5, base - 10), (0, -18, base - 45)), 2.2)
+        if draw.rng.random() < 0.3:
+            draw.tube(Organ.URINE, ((0, -5, base - 10), (0, -18, base - 45)), 2.2)
     else:
         draw.blob(Organ.MUSCLE, (0, 30, base + 45), (28, 24, 34))
 

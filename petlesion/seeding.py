@@ -19,7 +19,7 @@ from petlesion.volume import Grid, Index
 
 SMALLEST_ML = 0.08
 LARGEST_ML = 250.0
-TRIES = 12
+TRIES = 40
 """How often another place is tried before a lesion is given up: a patient may be full."""
 
 Box = tuple[slice, slice, slice]
@@ -115,12 +115,13 @@ def sow(
 
 
 def _place(tracer: Tracer, patient: Field3, rng: np.random.Generator) -> Seed | None:
-    """A place and a form for one more lesion that touches no other; None after `TRIES`."""
+    """A place and a form for one more lesion that touches no other, smaller where many fail; None after `TRIES`."""
     table = parameters()["lesions"]
     percentiles = table["volume_ml"][tracer]["percentiles"]
     drawn_ml = float(np.clip(quantile(percentiles, rng.random(), tails=True), SMALLEST_ML, LARGEST_ML))
     shares = table["sites"][tracer]
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
+        drawn_ml *= 0.9 if attempt > TRIES // 4 else 1.0
         site = Site(str(rng.choice(list(shares), p=np.asarray(list(shares.values())) / sum(shares.values()))))
         if drawn_ml > LARGEST_AT_ML.get(site, LARGEST_ML):
             continue
