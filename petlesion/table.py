@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report's lesions as a table of plain text, for people at a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HEADINGS = ("lesion", "ml", "SUVmax", "SUVmean", "SUVpeak", "TLG", "centre x, y, z (mm)")
+
+
+def lesion_table(report: Mapping[str, Any]) -> str:
+    """The lesions of a report (see `report.report_of`), one a line in its order, with their sums below.
+
+    Raises:
+        KeyError: When `report` is not such a report.
+    """
+    if report["fallback"]:
+        return f"no lesions were measured: the mask is a fallback ({report['fallback']})"
+    rows = [_row(lesion) for lesion in report["lesions"]]
+    count = f"{len(rows)} lesion{'' if len(rows) == 1 else 's'}"
+    tracer = report["tracer"]["name"]
+    sums = f"{count}, total volume {report['tmtv_ml']:.1f} ml, TLG {report['tlg']:.0f} ({tracer})"
+    return "\n".join([*(_lines(HEADINGS, rows) if rows else ()), sums, report["notice"]])
+
+
+def _row(lesion: Mapping[str, Any]) -> tuple[str, ...]:
+    x, y, z = lesion["centroid_mm"]
+    suv = (f"{lesion[key]:.1f}" for key in ("suv_max", "suv_mean", "suv_peak"))
+    return (
+        f"{lesion['number']}",
+        f"{lesion['volume_ml']:.2f}",
+        *suv,
+        f"{lesion['tlg']:.0f}",
+        f"{x:.0f}, {y:.0f}, {z:.0f}",
+    )
+
+
+def _lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns flush right, two spaces apart, with a rule under the headings."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    rule = ["-" * width for width in widths]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (headings, rule, *rows)
+    ]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from petlesion.table import lesion_table
+
+NOTICE = "For research use only; not a medical device."
+
+
+def report(*lesions, fallback=""):
+    return {
+        "fallback": fallback,
+        "notice": NOTICE,
+        "tracer": {"name": "FDG"},
+        "lesions": list(lesions),
+        "tmtv_ml": sum(lesion["volume_ml"] for lesion in lesions),
+        "tlg": sum(lesion["tlg"] for lesion in lesions),
+    }
+
+
+def lesion(number, volume_ml, centroid_mm=(1.0, -20.4, 300.0)):
+    return {
+        "number": number,
+        "volume_ml": volume_ml,
+        "suv_max": 8.04,
+        "suv_mean": 5.0,
+        "suv_peak": 7.0,
+        "tlg": 5.0 * volume_ml,
+        "centroid_mm": list(centroid_mm),
+    }
+
+
+def test_no_lesions_gives_the_sums_alone():
+    assert lesion_table(report()) == f"0 lesions, total volume 0.0 ml, TLG 0 (FDG)\n{NOTICE}"
+
+
+def test_a_lesion_is_a_line_under_the_headings_flush_right():
+    assert lesion_table(report(lesion(1, 2.5))).split("\n") == [
+        "lesion    ml  SUVmax  SUVmean  SUVpeak  TLG  centre x, y, z (mm)",
+        "------  ----  ------  -------  -------  ---  -------------------",
+        "     1  2.50     8.0      5.0      7.0   12          1, -20, 300",
+        "1 lesion, total volume 2.5 ml, TLG 12 (FDG)",
+        NOTICE,
+    ]
+
+
+def test_lesions_keep_the_order_of_the_report():
+    lines = lesion_table(report(lesion(1, 100.0), lesion(2, 3.0))).split("\n")
+    assert [line.split()[:2] for line in lines[2:4]] == [["1", "100.00"], ["2", "3.00"]]
+    assert lines[4] == "2 lesions, total volume 103.0 ml, TLG 515 (FDG)"
+
+
+def test_a_fallback_is_not_shown_as_a_measurement():
+    words = lesion_table(report(fallback="empty mask"))
+    assert words == "no lesions were measured: the mask is a fallback (empty mask)"
+
+
+def test_what_is_no_report_is_refused():
+    with pytest.raises(KeyError, match="fallback"):
+        lesion_table({})
