@@ -8,12 +8,16 @@ the report says so. The threshold is half of the local maximum, a common fixed f
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cc3d
 import numpy as np
-from numpy.typing import NDArray
 
-from petlesion.clicks import Clicks
-from petlesion.volume import Index, Volume
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from petlesion.clicks import Clicks
+    from petlesion.volume import Index, Volume
 
 FRACTION_OF_PEAK = 0.5
 PEAK_RADIUS_VOXELS = 2  # a click beside the maximum still finds it

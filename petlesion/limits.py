@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from petlesion.case import Tracer
+if TYPE_CHECKING:
+    from petlesion.case import Tracer
 
 
 class OutOfLimitsError(RuntimeError):
     """Time or memory ended before there was any mask. Its text states rule, offence and remedy."""
 
 
-class Terminated(BaseException):  # noqa: N818 - not an error: the platform asked the process to end
+class Terminated(BaseException):
     """SIGTERM came. Derived from BaseException so that no handler of errors swallows it."""
 
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from petlesion.case import Tracer
 from petlesion.challenge import ReadOptions
 from petlesion.limits import Depth, Device, Limits
-from petlesion.recipe import Recipe
 from petlesion.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from petlesion.recipe import Recipe
 
 OnError = Literal["fail", "mask"]
 
@@ -41,7 +43,12 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
     add = parser.add_argument
     add("--weights", type=Path, metavar="DIR", help="folder with manifest.json (default: /opt/ml/model if it holds "
         "one, else model_weights beside process.py)")  # fmt: skip
-    add("--recipe", choices=sorted(RECIPES), default="mesbah", help="published system to run (default: %(default)s)")
+    add(
+        "--recipe",
+        choices=sorted(RECIPES),
+        default="mesbah",
+        help="published system to run (default: %(default)s)",
+    )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
     add("--time-limit", type=float, metavar="SECONDS", help="seconds from the start of the process to the mask; "
         "0: none (default: the recipe's, 900 for mesbah)")  # fmt: skip

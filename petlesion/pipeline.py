@@ -6,15 +6,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from petlesion.case import PetCtCase
 from petlesion.inference.body import body_box
 from petlesion.inference.ensemble import Deadline, EnsembleLogit, Observer, predict
 from petlesion.inference.heatmap import click_heatmap
@@ -23,13 +21,20 @@ from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.preprocess import ModelInput, patch_extent, prepare, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
-from petlesion.inference.weights import ModelEntry, ModelStore
 from petlesion.lesions import Lesion, measure_lesions
 from petlesion.limits import Device, Limits
 from petlesion.postprocess import apply_rules
-from petlesion.recipe import Recipe, Stage
 from petlesion.recipes import MESBAH
 from petlesion.volume import Index, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from petlesion.case import PetCtCase
+    from petlesion.inference.weights import ModelEntry, ModelStore
+    from petlesion.recipe import Recipe, Stage
 
 LOG = logging.getLogger(__name__)
 
@@ -215,7 +220,11 @@ class _Run:
             return {fold: load_network(self.store, model, fold, self.device) for fold in plan.folds}
 
     def sweep(
-        self, networks: dict[int, torch.nn.Module], prepared: ModelInput, plans: NnunetPlans, plan: InferencePlan
+        self,
+        networks: dict[int, torch.nn.Module],
+        prepared: ModelInput,
+        plans: NnunetPlans,
+        plan: InferencePlan,
     ) -> EnsembleLogit:
         """The mean logit of the planned sweeps, as far as time and memory allow."""
         with self.timed("sweeps"):

@@ -8,9 +8,11 @@ with the weights, as nnU-Net's `plans.json` does, and is checked against the rec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from petlesion.case import Tracer
-from petlesion.postprocess import ComponentRule
+if TYPE_CHECKING:
+    from petlesion.case import Tracer
+    from petlesion.postprocess import ComponentRule
 
 
 @dataclass(frozen=True, slots=True)

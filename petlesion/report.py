@@ -12,7 +12,15 @@ if TYPE_CHECKING:  # the report reads a result; it does not need the machinery t
     from petlesion.pipeline import Result, StageRecord
 
 NOTICE = "For research use only; not a medical device."
-DISTRIBUTIONS = ("petlesion", "torch", "numpy", "scipy", "SimpleITK", "connected-components-3d", "safetensors")
+DISTRIBUTIONS = (
+    "petlesion",
+    "torch",
+    "numpy",
+    "scipy",
+    "SimpleITK",
+    "connected-components-3d",
+    "safetensors",
+)
 
 Json = dict[str, Any]
 

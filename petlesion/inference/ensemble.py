@@ -13,16 +13,20 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from petlesion.inference.plan import InferencePlan
 from petlesion.inference.tiles import Tiling
 from petlesion.limits import OutOfLimitsError, Terminated
-from petlesion.volume import Index
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from petlesion.inference.plan import InferencePlan
+    from petlesion.volume import Index
 
 LOG = logging.getLogger(__name__)
 Sweep = tuple[int, tuple[int, ...]]  # the fold, and the array axes of its flip
@@ -157,8 +161,8 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     done, seconds, stopped = _run(networks, plan, bench)
     if not done:
         raise OutOfLimitsError(
-            f"a mask needs at least one sweep over {tiling.n_tiles} tiles, but {stopped} ran out before the first ended; "
-            "give more of it, or a smaller region or tile overlap (--body-crop, --tile-step)"
+            f"a mask needs at least one sweep over {tiling.n_tiles} tiles, but {stopped} ran out before the first "
+            "ended; give more of it, or a smaller region or tile overlap (--body-crop, --tile-step)"
         )
     mean = bench.total.cpu().numpy()
     tiling.divide_by_weights(mean, times=len(done))

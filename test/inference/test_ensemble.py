@@ -113,9 +113,7 @@ def tiles_of(image, step=0.5):
 def test_a_deadline_ends_the_work_after_the_sweeps_that_fit(image):
     clock, tiles = Clock(), tiles_of(image)
     networks = {fold: Affine(0.0, fold, clock.pass_one) for fold in range(4)}
-    answer = predict(
-        networks, image, PATCH, plan_of(folds=(0, 1, 2, 3)), deadline=Deadline(2.5 * tiles, clock)
-    )
+    answer = predict(networks, image, PATCH, plan_of(folds=(0, 1, 2, 3)), deadline=Deadline(2.5 * tiles, clock))
     assert answer.sweeps == ((0, ()), (1, ()))  # the third would end at 3 * tiles
     assert clock.time_s == 2 * tiles  # and was not begun
     assert answer.stopped == "time"

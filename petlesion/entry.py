@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The container's entry: from the sockets to the sockets, and from every error to its exit status.
+
+Exit status: 0 done, 2 usage, 3 bad input, 4 model, 5 out of time or memory with no mask, 6 output, 70 internal,
+143 terminated. The last line on stderr is one plain sentence, with the trace of an internal error before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from petlesion.case import CaseError
+from petlesion.challenge import MASK_SLUG
+from petlesion.desk import Desk, SocketDesk
+from petlesion.fallback import threshold_mask
+from petlesion.images import OutputError
+from petlesion.inference.networks import check_models
+from petlesion.inference.nnunet_plans import PlansError
+from petlesion.inference.plan import PlanError
+from petlesion.inference.weights import ModelStore, WeightsError
+from petlesion.limits import OutOfLimitsError, Terminated
+from petlesion.options import RunOptions, add_run_options, run_options
+from petlesion.pipeline import segment
+from petlesion.progress import ProgressLine
+from petlesion.report import fallback_report, report_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+LOG = logging.getLogger("petlesion")
+
+DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 2, 3, 4, 5, 6, 70, 143
+STATUS: tuple[tuple[type[BaseException], int], ...] = (
+    (CaseError, BAD_INPUT),
+    (WeightsError, MODEL),
+    (PlansError, MODEL),
+    (PlanError, MODEL),
+    (OutOfLimitsError, OUT_OF_LIMITS),
+    (MemoryError, OUT_OF_LIMITS),
+    (OutputError, OUTPUT),
+    (Terminated, TERMINATED),
+)
+
+
+def main(argv: Sequence[str] | None = None, *, started_s: float, on_error: str = "fail") -> int:
+    """Segment the case in the input folder; return the exit status.
+
+    Args:
+        argv: Arguments without the program's name; those of the process by default.
+        started_s: `time.monotonic()` at the start of the process, from which the time limit counts.
+        on_error: What --on-error is where it is not given; an image may be built to write the best mask there is.
+    """
+    parser = argparse.ArgumentParser(
+        prog="process.py", description=__doc__.split("\n", maxsplit=1)[0], epilog=__doc__.split("\n\n", 1)[1]
+    )
+    parser.add_argument("--input", type=Path, default=Path("/input"), help="folder of the case (default: %(default)s)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("/output"), help="folder of the mask (default: %(default)s)"
+    )
+    parser.add_argument("--slug", default=MASK_SLUG, help="output socket (default: %(default)s)")
+    add_run_options(parser, on_error)
+    arguments = parser.parse_args(argv)
+    try:
+        options = run_options(arguments, started_s)
+    except ValueError as error:
+        parser.error(str(error))
+    return run(options, SocketDesk(arguments.input, arguments.output, arguments.slug))
+
+
+def run(options: RunOptions, desk: Desk) -> int:
+    """Segment one case; every error becomes an exit status and one last plain sentence on stderr."""
+    speak_plainly()
+    try:
+        with _sigterm_raises():
+            return _process(options, desk)
+    except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status
+        status = next((status for kind, status in STATUS if isinstance(error, kind)), INTERNAL)
+        if status == INTERNAL:
+            traceback.print_exception(error)
+        if options.on_error == "mask" and status not in {OUTPUT, TERMINATED} and _write_fallback(options, desk, error):
+            return DONE
+        _last_words(error, status)
+        return status
+
+
+def speak_plainly() -> None:
+    """Log to stderr in lines that any platform takes: UTF-8 whatever the locale, no colours."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
+
+
+def _process(options: RunOptions, desk: Desk) -> int:
+    """The straight way: check, read, segment, write."""
+    warnings = desk.check()
+    store = ModelStore.open(options.weights)
+    check_models(store)
+    admission = desk.read(options.reading)
+    warnings += admission.warnings
+    for warning in warnings:
+        LOG.warning("warning: %s", warning)
+    result = segment(admission.case, store, options.limits, options.recipe, ProgressLine())
+    report = report_of(result, case_name=admission.case.name, recipe_name=options.recipe.name, warnings=warnings)
+    path = desk.write(result.mask, admission.case.name, report)
+    if result.stopped:
+        LOG.warning("warning: stopped early (%s); the mask is that of the finished sweeps", result.stopped)
+    LOG.info("%d lesions, %.1f ml in all: %s", len(result.lesions), report["tmtv_ml"], path)
+    return TERMINATED if result.stopped == "terminated" else DONE
+
+
+def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bool:
+    """Write the mask of last resort; False where not even the PET can be read or nothing can be written."""
+    try:
+        found = desk.read_pet(options.reading)
+        if found is None:
+            return False
+        name, pet, clicks, warnings = found
+        mask = threshold_mask(pet, clicks)
+        how = "PET threshold around the tumour clicks" if clicks.tumor_xyz else "empty mask"
+        report = fallback_report(
+            case_name=name,
+            recipe_name=options.recipe.name,
+            reason=_sentence(error),
+            how=how,
+            warnings=warnings,
+        )
+        desk.write(mask, name, report)
+    except (CaseError, OutputError, MemoryError) as second:
+        LOG.error("no fallback either: %s", _sentence(second))  # noqa: TRY400 - a sentence, not a trace
+        return False
+    LOG.warning("fallback: %s, because: %s", how, _sentence(error))
+    return True
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """While inside, the first SIGTERM raises Terminated; later ones change nothing."""
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated("terminated on the platform's request")
+
+    former = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _sentence(error: BaseException) -> str:
+    """The error in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"out of memory ({text}); give the process more, or a larger --tile-step on a cropped body"
+    return text
+
+
+def _last_words(error: BaseException, status: int) -> None:
+    kind = f"internal error, {type(error).__name__}: " if status == INTERNAL else ""
+    LOG.error("petlesion: %s%s", kind, _sentence(error))
