@@ -1,133 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A synthetic patient: organs as shapes, drawn at random around a reference adult, and painted onto a grid.
+"""The anatomy of a synthetic patient: organs as shapes, drawn at random around a reference adult.
 
-Reference positions are millimetres below the crown of a 1.75 m adult (z = 0 at the crown, x to the left, y to the back).
-They are textbook proportions, not measurements.
+Reference positions are millimetres below the crown of a 1.75 m adult (z = 0 at the crown, x to the left, y to the
+back). They are textbook proportions, not measurements.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from petlesion.body import Body, Sketch
 from petlesion.case import Tracer
-from petlesion.shapes import Bands, Chain, Ellipsoid, Field, Shape, SmoothNoise, Trunk
-from petlesion.volume import Grid, Triple
+from petlesion.organs import Organ
+from petlesion.shapes import Bands, Chain, Ellipsoid, Trunk
 
-WARP_PITCH_MM = 80.0
-WARP_SD_MM = 4.0
-SLAB_SLICES = 12
-
-
-class Organ(IntEnum):
-    """Labels of `Phantom.organs`."""
-
-    AIR = 0
-    FAT = 1
-    MUSCLE = 2
-    BONE = 3
-    MARROW = 4
-    LUNG = 5
-    AIRWAY = 6
-    MYOCARDIUM = 7
-    BLOOD = 8
-    LIVER = 9
-    GALLBLADDER = 10
-    SPLEEN = 11
-    KIDNEY = 12
-    URINE = 13
-    BLADDER = 14
-    BRAIN = 15
-    WHITE_MATTER = 16
-    STOMACH = 17
-    SMALL_BOWEL = 18
-    DUODENUM = 19
-    COLON = 20
-    PANCREAS = 21
-    PROSTATE = 22
-    PAROTID = 23
-    SUBMANDIBULAR = 24
-    LACRIMAL = 25
-    THYROID = 26
-    ADRENAL = 27
-    MUCOSA = 28
-    GANGLION = 29
-    TABLE = 30
-    CONTENT = 31
-
-
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """A shape and what it is made of, from its surface inwards.
-
-    Attributes:
-        shape: The surface.
-        layers: Pairs (depth below the surface in mm, organ), in rising depth.
-        only_in: Organs that it may overwrite; None means all.
-    """
-
-    shape: Shape
-    layers: tuple[tuple[float, Organ], ...]
-    only_in: tuple[Organ, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """One patient.
-
-    Attributes:
-        structures: In the order in which they are painted; a later one overwrites an earlier one.
-        crown_mm: World position of the crown.
-        scale: World mm for each reference mm.
-    """
-
-    structures: tuple[Structure, ...]
-    crown_mm: Triple
-    scale: float
-
-
-class _Draw:
-    """Shapes around their reference size and place, for one patient."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.fat_mm = float(rng.gamma(3.0, 5.0) + 6)
-        self.girth = float(np.clip(rng.normal(1.0, 0.08) + 0.004 * (self.fat_mm - 20), 0.82, 1.3))
-        self.made: list[Structure] = []
-
-    def near(self, sd: float, *point: float) -> Triple:
-        x, y, z = np.asarray(point) + self.rng.normal(0, sd, 3)
-        return (float(x), float(y), float(z))
-
-    def blob(
-        self, organ: Organ, centre: Triple, radii: Triple, *, turn: float = 0.0, vary: float = 0.08
-    ) -> None:
-        """Add one ellipsoid of an organ, of random size, place and tilt."""
-        self.add(self.ellipsoid(centre, radii, turn=turn, vary=vary), ((0.0, organ),))
-
-    def ellipsoid(self, centre: Triple, radii: Triple, *, turn: float = 0.0, vary: float = 0.08) -> Ellipsoid:
-        size = np.asarray(radii) * np.exp(self.rng.normal(0, vary, 3))
-        place = self.near(min(4.0, 0.15 * min(radii)), *centre)
-        tilt = self.rng.normal(0, 0.08, 3) + (0, turn, 0)
-        return Ellipsoid(
-            place, (float(size[0]), float(size[1]), float(size[2])), tuple(float(t) for t in tilt)
-        )  # type: ignore[arg-type]
-
-    def tube(self, organ: Organ, points: tuple[Triple, ...], radius: float, *, wander: float = 2.0) -> None:
-        """Add a tube of an organ along points, each moved at random."""
-        moved = tuple(self.near(wander, *p) for p in points)
-        radii = tuple(float(radius * np.exp(self.rng.normal(0, 0.1))) for _ in points)
-        for link in Chain(moved, radii).links():
-            self.add(link, ((0.0, organ),))
-
-    def add(
-        self, shape: Shape, layers: tuple[tuple[float, Organ], ...], only_in: tuple[Organ, ...] | None = None
-    ) -> None:
-        """Add a structure of given layers."""
-        self.made.append(Structure(shape, layers, only_in))
+if TYPE_CHECKING:
+    from petlesion.volume import Grid, Triple
 
 
 def draw_body(tracer: Tracer, rng: np.random.Generator, grid: Grid) -> Body:
@@ -135,12 +25,12 @@ def draw_body(tracer: Tracer, rng: np.random.Generator, grid: Grid) -> Body:
 
     PSMA patients are men, and their field of view often begins below the crown.
     """
-    draw = _Draw(rng)
+    sketch = Sketch(rng)
     male = tracer is Tracer.PSMA or rng.random() < 0.6
     for part in (_outline, _arms, _skeleton, _chest, _abdomen, _bowel, _vessels, _head):
-        part(draw)
-    _pelvic_organs(draw, male=male)
-    _couch(draw)
+        part(sketch)
+    _pelvic_organs(sketch, male=male)
+    _couch(sketch)
     low, high = grid.bounds_mm()
     above = rng.uniform(-90, 30) if tracer is Tracer.PSMA and rng.random() < 0.5 else rng.uniform(5, 40)
     crown = (
@@ -149,12 +39,12 @@ def draw_body(tracer: Tracer, rng: np.random.Generator, grid: Grid) -> Body:
         high[2] - above,
     )
     scale = float(np.clip(rng.normal(1.0 if male else 0.94, 0.04), 0.84, 1.12))
-    return Body(tuple(draw.made), (float(crown[0]), float(crown[1]), float(crown[2])), scale)
+    return Body(tuple(sketch.made), (float(crown[0]), float(crown[1]), float(crown[2])), scale)
 
 
-def _outline(draw: _Draw) -> None:
-    g, fat = draw.girth, draw.fat_mm
-    belly = fat * draw.rng.uniform(0.4, 1.0)
+def _outline(sketch: Sketch) -> None:
+    g, fat = sketch.girth, sketch.fat_mm
+    belly = fat * sketch.rng.uniform(0.4, 1.0)
     torso = Trunk(
         (
             (-905, 0, 12, 150 * g + fat, 84 * g + fat),
@@ -174,34 +64,34 @@ def _outline(draw: _Draw) -> None:
     onion = ((0.0, Organ.FAT), (0.75 * fat, Organ.MUSCLE))
     for side in (-1, 1):
         hip, knee = (side * 88 * g, 12, -850), (side * (78 + 0.3 * fat), 18, -1260)
-        thigh = Chain((draw.near(3, *hip), draw.near(6, *knee)), (72 * g + 0.5 * fat, 48 + 0.3 * fat))
-        draw.add(thigh, ((0.0, Organ.FAT), (0.5 * fat, Organ.MUSCLE)))
-    draw.add(torso, onion)
+        thigh = Chain((sketch.near(3, *hip), sketch.near(6, *knee)), (72 * g + 0.5 * fat, 48 + 0.3 * fat))
+        sketch.add(thigh, ((0.0, Organ.FAT), (0.5 * fat, Organ.MUSCLE)))
+    sketch.add(torso, onion)
     thin = ((0.0, Organ.FAT), (4.0, Organ.MUSCLE))
-    draw.add(Chain(((0, 15, -180), (0, 25, -300)), (58, 64)), thin)
-    draw.add(Ellipsoid((0, -18, -150), (66, 78, 82)), thin)
-    draw.add(Ellipsoid((0, 2, -98), (79, 98, 97)), ((0.0, Organ.FAT), (4.0, Organ.MUSCLE)))
+    sketch.add(Chain(((0, 15, -180), (0, 25, -300)), (58, 64)), thin)
+    sketch.add(Ellipsoid((0, -18, -150), (66, 78, 82)), thin)
+    sketch.add(Ellipsoid((0, 2, -98), (79, 98, 97)), ((0.0, Organ.FAT), (4.0, Organ.MUSCLE)))
     cavity = Ellipsoid((0, -15 - belly / 3, -650), (118 * g, 74 * g + belly / 2, 175))
-    draw.add(cavity, ((0.0, Organ.FAT),), (Organ.MUSCLE,))
+    sketch.add(cavity, ((0.0, Organ.FAT),), (Organ.MUSCLE,))
 
 
-def _arms(draw: _Draw) -> None:
-    pose = draw.rng.choice(["up", "down", "absent"], p=[0.55, 0.35, 0.1])
-    g = draw.girth
+def _arms(sketch: Sketch) -> None:
+    pose = sketch.rng.choice(["up", "down", "absent"], p=[0.55, 0.35, 0.1])
+    g = sketch.girth
     for side in (-1, 1):
         shoulder = (side * 150 * g, 22, -325)
-        draw.add(Ellipsoid(shoulder, (52, 48, 52)), ((0.0, Organ.FAT), (8.0, Organ.MUSCLE)))
+        sketch.add(Ellipsoid(shoulder, (52, 48, 52)), ((0.0, Organ.FAT), (8.0, Organ.MUSCLE)))
         if pose == "absent":
             continue
         up = ((side * 215, 10, -90), (side * 105, -30, 130))
         down = ((side * (215 * g + 25), 35, -620), (side * (205 * g + 25), 0, -880))
-        elbow, wrist = (draw.near(12, *p) for p in (up if pose == "up" else down))
+        elbow, wrist = (sketch.near(12, *p) for p in (up if pose == "up" else down))
         arm = Chain((shoulder, elbow, wrist), (48, 38, 27))
-        draw.add(arm, ((0.0, Organ.FAT), (7.0, Organ.MUSCLE)))
-        draw.add(Chain((shoulder, elbow, wrist), (13, 12, 9)), ((0.0, Organ.BONE), (4.0, Organ.MARROW)))
+        sketch.add(arm, ((0.0, Organ.FAT), (7.0, Organ.MUSCLE)))
+        sketch.add(Chain((shoulder, elbow, wrist), (13, 12, 9)), ((0.0, Organ.BONE), (4.0, Organ.MARROW)))
 
 
-def _skeleton(draw: _Draw) -> None:
+def _skeleton(sketch: Sketch) -> None:
     bone = ((0.0, Organ.BONE), (4.0, Organ.MARROW))
     spine = (
         (0, 28, -165),
@@ -212,93 +102,83 @@ def _skeleton(draw: _Draw) -> None:
         (0, 40, -690),
         (0, 55, -745),
     )
-    spine_at = tuple(draw.near(2, *p) for p in spine)
-    draw.add(Chain(spine_at, (11, 12, 14, 17, 20, 23, 22)), bone)
+    spine_at = tuple(sketch.near(2, *p) for p in spine)
+    sketch.add(Chain(spine_at, (11, 12, 14, 17, 20, 23, 22)), bone)
     back = tuple((x, y + 32 + 6 * (z < -300), z) for x, y, z in spine_at)
-    draw.add(Chain(back, (8, 9, 9, 10, 11, 11, 10)), ((0.0, Organ.BONE), (3.0, Organ.MARROW)))
-    draw.add(Ellipsoid((0, 72, -775), (48, 20, 52), (-0.35, 0, 0)), bone)
+    sketch.add(Chain(back, (8, 9, 9, 10, 11, 11, 10)), ((0.0, Organ.BONE), (3.0, Organ.MARROW)))
+    sketch.add(Ellipsoid((0, 72, -775), (48, 20, 52), (-0.35, 0, 0)), bone)
     for side in (-1, 1):
-        draw.add(Ellipsoid((side * 82, 42, -745), (11, 52, 58), (0.2, side * 0.35, side * -0.55)), bone)
-        draw.add(Chain(((side * 84, 15, -800), (side * 88, 8, -835)), (26, 30)), bone)
-        draw.add(Chain(((side * 75, -22, -825), (side * 12, -38, -865)), (11, 12)), bone)
-        draw.add(
-            Chain(((side * 72, 30, -850), (side * 48, 42, -890), (side * 15, -34, -870)), (14, 13, 9)), bone
-        )
+        sketch.add(Ellipsoid((side * 82, 42, -745), (11, 52, 58), (0.2, side * 0.35, side * -0.55)), bone)
+        sketch.add(Chain(((side * 84, 15, -800), (side * 88, 8, -835)), (26, 30)), bone)
+        sketch.add(Chain(((side * 75, -22, -825), (side * 12, -38, -865)), (11, 12)), bone)
+        sketch.add(Chain(((side * 72, 30, -850), (side * 48, 42, -890), (side * 15, -34, -870)), (14, 13, 9)), bone)
         hip, neck, knee = (side * 90, 10, -836), (side * 135, 15, -868), (side * 84, 14, -1270)
-        draw.add(Chain((hip, neck), (23, 15)), bone)
-        draw.add(
-            Chain((neck, (side * 128, 8, -930), knee), (19, 14, 15)), ((0.0, Organ.BONE), (6.0, Organ.MARROW))
-        )
-        draw.add(Chain(((side * 12, -40, -318), (side * 145, 10, -300)), (8, 8)), bone)
-        draw.add(Ellipsoid((side * 108, 88, -390), (42, 6, 62), (0, 0, side * -0.5)), ((0.0, Organ.BONE),))
-    draw.add(Ellipsoid((0, 0, -420), (10, 8, 85), (0, 0, 0)), ((0.0, Organ.BONE),), (Organ.AIR,))
+        sketch.add(Chain((hip, neck), (23, 15)), bone)
+        sketch.add(Chain((neck, (side * 128, 8, -930), knee), (19, 14, 15)), ((0.0, Organ.BONE), (6.0, Organ.MARROW)))
+        sketch.add(Chain(((side * 12, -40, -318), (side * 145, 10, -300)), (8, 8)), bone)
+        sketch.add(Ellipsoid((side * 108, 88, -390), (42, 6, 62), (0, 0, side * -0.5)), ((0.0, Organ.BONE),))
+    sketch.add(Ellipsoid((0, 0, -420), (10, 8, 85), (0, 0, 0)), ((0.0, Organ.BONE),), (Organ.AIR,))
 
 
-def _chest(draw: _Draw) -> None:
-    g = draw.girth
+def _chest(sketch: Sketch) -> None:
+    g = sketch.girth
     depth = 92 * g
     cage = Ellipsoid((0, 8, -435), (138 * g, depth + 4, 190))
-    draw.add(Bands(cage, 9.0, 29.0, 12.0), ((0.0, Organ.BONE),), (Organ.MUSCLE, Organ.FAT))
-    draw.add(
-        Ellipsoid((0, 8 - depth, -400), (16, 8, 85), (0.15, 0, 0)), ((0.0, Organ.BONE), (3.0, Organ.MARROW))
-    )
-    height = draw.rng.uniform(115, 140)
+    sketch.add(Bands(cage, 9.0, 29.0, 12.0), ((0.0, Organ.BONE),), (Organ.MUSCLE, Organ.FAT))
+    sketch.add(Ellipsoid((0, 8 - depth, -400), (16, 8, 85), (0.15, 0, 0)), ((0.0, Organ.BONE), (3.0, Organ.MARROW)))
+    height = sketch.rng.uniform(115, 140)
     for side in (-1, 1):
-        lung = draw.ellipsoid((side * 70 * g, 15, -285 - height), (57 * g, 76 * g, height), vary=0.04)
-        draw.add(lung, ((0.0, Organ.LUNG),))
-    draw.add(Ellipsoid((0, 20, -395), (30, 70, 130)), ((0.0, Organ.FAT),), (Organ.LUNG,))
-    draw.tube(Organ.AIRWAY, ((0, -12, -215), (0, 5, -300), (0, 18, -375)), 8.5)
+        lung = sketch.ellipsoid((side * 70 * g, 15, -285 - height), (57 * g, 76 * g, height), vary=0.04)
+        sketch.add(lung, ((0.0, Organ.LUNG),))
+    sketch.add(Ellipsoid((0, 20, -395), (30, 70, 130)), ((0.0, Organ.FAT),), (Organ.LUNG,))
+    sketch.tube(Organ.AIRWAY, ((0, -12, -215), (0, 5, -300), (0, 18, -375)), 8.5)
     for side in (-1, 1):
-        draw.tube(Organ.AIRWAY, ((0, 18, -372), (side * 38, 24, -405)), 6.5)
-    draw.tube(Organ.MUCOSA, ((0, 26, -290), (2, 36, -400), (12, 30, -530)), 6.0)
+        sketch.tube(Organ.AIRWAY, ((0, 18, -372), (side * 38, 24, -405)), 6.5)
+    sketch.tube(Organ.MUCOSA, ((0, 26, -290), (2, 36, -400), (12, 30, -530)), 6.0)
     for side in (-1, 1):
-        if (
-            draw.rng.random() < 0.35
-        ):  # reactive nodes of the lung roots and worn shoulders take up tracer, too
-            draw.blob(Organ.MUCOSA, (side * 36, 22, -415), (6, 6, 8), vary=0.3)
-        if draw.rng.random() < 0.2:
-            draw.blob(Organ.MUCOSA, (side * 152 * g, 22, -325), (14, 12, 18), vary=0.3)
-    tilt = (0.3, 0.6 + draw.rng.normal(0, 0.1), 0.2)
-    centre = draw.near(5, 28, -28, -462)
-    size = draw.rng.uniform(0.88, 1.12)
-    draw.add(
-        Ellipsoid(draw.near(4, 0, -15, -440), (52, 42, 50)), ((0.0, Organ.BLOOD),), (Organ.LUNG, Organ.FAT)
-    )
+        if sketch.rng.random() < 0.35:  # reactive nodes of the lung roots and worn shoulders take up tracer, too
+            sketch.blob(Organ.MUCOSA, (side * 36, 22, -415), (6, 6, 8), vary=0.3)
+        if sketch.rng.random() < 0.2:
+            sketch.blob(Organ.MUCOSA, (side * 152 * g, 22, -325), (14, 12, 18), vary=0.3)
+    tilt = (0.3, 0.6 + sketch.rng.normal(0, 0.1), 0.2)
+    centre = sketch.near(5, 28, -28, -462)
+    size = sketch.rng.uniform(0.88, 1.12)
+    sketch.add(Ellipsoid(sketch.near(4, 0, -15, -440), (52, 42, 50)), ((0.0, Organ.BLOOD),), (Organ.LUNG, Organ.FAT))
     heart = Ellipsoid(centre, (44 * size, 38 * size, 56 * size), tilt)
-    draw.add(heart, ((0.0, Organ.MYOCARDIUM), (10.0, Organ.BLOOD)))
+    sketch.add(heart, ((0.0, Organ.MYOCARDIUM), (10.0, Organ.BLOOD)))
 
 
-def _abdomen(draw: _Draw) -> None:
-    g = draw.girth
-    draw.blob(Organ.LIVER, (-68 * g, -5, -568), (78 * g, 76 * g, 80), turn=0.2)
-    draw.blob(Organ.LIVER, (5, -38, -540), (78, 42, 36), turn=-0.15)
-    draw.blob(Organ.GALLBLADDER, (-55, -52, -618), (15, 15, 26))
-    draw.blob(Organ.SPLEEN, (100 * g, 42, -560), (25, 42, 48), turn=-0.2, vary=0.12)
-    stomach = draw.ellipsoid((62, -12, -560), (36, 42, 48), turn=0.4, vary=0.15)
-    draw.add(stomach, ((0.0, Organ.STOMACH), (9.0, Organ.CONTENT)))
-    draw.tube(Organ.STOMACH, ((55, -35, -595), (20, -50, -615), (-22, -38, -612)), 18)
-    draw.tube(Organ.PANCREAS, ((-25, -12, -635), (15, -15, -618), (55, 5, -598), (80, 22, -585)), 11)
+def _abdomen(sketch: Sketch) -> None:
+    g = sketch.girth
+    sketch.blob(Organ.LIVER, (-68 * g, -5, -568), (78 * g, 76 * g, 80), turn=0.2)
+    sketch.blob(Organ.LIVER, (5, -38, -540), (78, 42, 36), turn=-0.15)
+    sketch.blob(Organ.GALLBLADDER, (-55, -52, -618), (15, 15, 26))
+    sketch.blob(Organ.SPLEEN, (100 * g, 42, -560), (25, 42, 48), turn=-0.2, vary=0.12)
+    stomach = sketch.ellipsoid((62, -12, -560), (36, 42, 48), turn=0.4, vary=0.15)
+    sketch.add(stomach, ((0.0, Organ.STOMACH), (9.0, Organ.CONTENT)))
+    sketch.tube(Organ.STOMACH, ((55, -35, -595), (20, -50, -615), (-22, -38, -612)), 18)
+    sketch.tube(Organ.PANCREAS, ((-25, -12, -635), (15, -15, -618), (55, 5, -598), (80, 22, -585)), 11)
     for side in (-1, 1):
-        base = draw.near(5, side * 66, 48, -632 if side > 0 else -646)
-        kidney = draw.ellipsoid(base, (27, 27, 54), turn=side * 0.2)
-        draw.add(kidney, ((0.0, Organ.KIDNEY),))
+        base = sketch.near(5, side * 66, 48, -632 if side > 0 else -646)
+        kidney = sketch.ellipsoid(base, (27, 27, 54), turn=side * 0.2)
+        sketch.add(kidney, ((0.0, Organ.KIDNEY),))
         inner = (base[0] - side * 8, base[1] - 4, base[2])
-        draw.add(draw.ellipsoid(inner, (9, 10, 24), vary=0.25), ((0.0, Organ.URINE),))
-        draw.tube(Organ.ADRENAL, ((side * 38, 38, -585), (side * 50, 46, -598)), 4.5)
-        _ureter(draw, side, inner)
-        draw.tube(Organ.GANGLION, ((side * 15, 22, -595), (side * 17, 24, -607)), 2.5)
+        sketch.add(sketch.ellipsoid(inner, (9, 10, 24), vary=0.25), ((0.0, Organ.URINE),))
+        sketch.tube(Organ.ADRENAL, ((side * 38, 38, -585), (side * 50, 46, -598)), 4.5)
+        _ureter(sketch, side, inner)
+        sketch.tube(Organ.GANGLION, ((side * 15, 22, -595), (side * 17, 24, -607)), 2.5)
 
 
-def _ureter(draw: _Draw, side: int, start: Triple) -> None:
+def _ureter(sketch: Sketch, side: int, start: Triple) -> None:
     """Ureters are seen in pieces, where peristalsis left urine."""
     way = (start, (side * 36, 25, -690), (side * 40, 30, -760), (side * 32, 25, -815))
-    for link in Chain(tuple(draw.near(3, *p) for p in way), (3.0, 2.5, 2.5, 2.5)).links():
-        if draw.rng.random() < 0.45:
-            draw.add(link, ((0.0, Organ.URINE),))
+    for link in Chain(tuple(sketch.near(3, *p) for p in way), (3.0, 2.5, 2.5, 2.5)).links():
+        if sketch.rng.random() < 0.45:
+            sketch.add(link, ((0.0, Organ.URINE),))
 
 
-def _bowel(draw: _Draw) -> None:
-    g = draw.girth
+def _bowel(sketch: Sketch) -> None:
+    g = sketch.girth
     rise = ((-98 * g, 5, -770), (-108 * g, 12, -700), (-105 * g, 8, -650))
     across = (
         (-105 * g, 8, -650),
@@ -316,15 +196,15 @@ def _bowel(draw: _Draw) -> None:
         (0, 48, -880),
     )
     for way in (rise, across, fall):
-        draw.tube(Organ.COLON, way, draw.rng.uniform(15, 20), wander=6)
+        sketch.tube(Organ.COLON, way, sketch.rng.uniform(15, 20), wander=6)
     loops = [(0.0, -30.0, -650.0)]
     for _ in range(34):
-        step = draw.rng.normal(0, 32, 3) * (1.2, 0.7, 1.0)
+        step = sketch.rng.normal(0, 32, 3) * (1.2, 0.7, 1.0)
         spot = np.clip(loops[-1] + step, (-78 * g, -58 * g, -795), (78 * g, 2, -648))
         loops.append((float(spot[0]), float(spot[1]), float(spot[2])))
-    draw.tube(Organ.SMALL_BOWEL, tuple(loops), 11, wander=1)
+    sketch.tube(Organ.SMALL_BOWEL, tuple(loops), 11, wander=1)
     bend = ((-22, -36, -614), (-42, -12, -630), (-40, 4, -668), (-5, 12, -682), (25, -5, -655))
-    draw.tube(Organ.DUODENUM, bend, 11.5, wander=3)
+    sketch.tube(Organ.DUODENUM, bend, 11.5, wander=3)
 
 
 VESSELS: tuple[tuple[tuple[Triple, ...], float], ...] = (
@@ -354,132 +234,49 @@ VESSELS: tuple[tuple[tuple[Triple, ...], float], ...] = (
 """Courses of the great vessels, with their radius in mm: aorta, caval veins, iliac, neck and subclavian vessels."""
 
 
-def _vessels(draw: _Draw) -> None:
+def _vessels(sketch: Sketch) -> None:
     for way, radius in VESSELS:
-        draw.tube(Organ.BLOOD, way, radius)
+        sketch.tube(Organ.BLOOD, way, radius)
 
 
-def _head(draw: _Draw) -> None:
+def _head(sketch: Sketch) -> None:
     skull = Ellipsoid((0, 4, -92), (73, 91, 88))
-    draw.add(skull, ((0.0, Organ.BONE), (7.0, Organ.WHITE_MATTER)))
-    brain = draw.ellipsoid((0, 4, -86), (65, 82, 76), vary=0.02)
-    draw.add(brain, ((0.0, Organ.BRAIN), (17.0, Organ.WHITE_MATTER)), (Organ.WHITE_MATTER,))
+    sketch.add(skull, ((0.0, Organ.BONE), (7.0, Organ.WHITE_MATTER)))
+    brain = sketch.ellipsoid((0, 4, -86), (65, 82, 76), vary=0.02)
+    sketch.add(brain, ((0.0, Organ.BRAIN), (17.0, Organ.WHITE_MATTER)), (Organ.WHITE_MATTER,))
     for side in (-1, 1):
-        draw.blob(Organ.BRAIN, (side * 17, 2, -92), (12, 22, 14))
-        draw.blob(Organ.BRAIN, (side * 24, 50, -140), (24, 24, 20))
-        draw.add(
+        sketch.blob(Organ.BRAIN, (side * 17, 2, -92), (12, 22, 14))
+        sketch.blob(Organ.BRAIN, (side * 24, 50, -140), (24, 24, 20))
+        sketch.add(
             Chain(((side * 52, 10, -165), (side * 45, -25, -205), (0, -72, -215)), (7, 7, 8)),
             ((0.0, Organ.BONE),),
         )
-        draw.add(Ellipsoid((side * 30, -78, -100), (13, 13, 13)), ((0.0, Organ.MUSCLE),))
-        draw.blob(Organ.LACRIMAL, (side * 42, -72, -88), (5, 6, 8))
-        draw.blob(Organ.PAROTID, (side * 58, 4, -165), (12, 19, 27))
-        draw.blob(Organ.SUBMANDIBULAR, (side * 32, -30, -212), (11, 16, 13))
-        draw.blob(Organ.THYROID, (side * 17, -22, -268), (9, 10, 22))
-        draw.add(Ellipsoid((side * 22, -62, -140), (15, 18, 17)), ((0.0, Organ.AIRWAY),))
-        draw.blob(Organ.MUCOSA, (side * 17, -18, -182), (7, 9, 11))
-    draw.add(Ellipsoid((0, -70, -178), (30, 22, 9)), ((0.0, Organ.BONE),))
-    draw.blob(Organ.MUCOSA, (0, -45, -190), (22, 26, 16))
-    draw.add(Chain(((0, -50, -135), (0, -12, -150), (0, -8, -215)), (12, 9, 8)), ((0.0, Organ.AIRWAY),))
+        sketch.add(Ellipsoid((side * 30, -78, -100), (13, 13, 13)), ((0.0, Organ.MUSCLE),))
+        sketch.blob(Organ.LACRIMAL, (side * 42, -72, -88), (5, 6, 8))
+        sketch.blob(Organ.PAROTID, (side * 58, 4, -165), (12, 19, 27))
+        sketch.blob(Organ.SUBMANDIBULAR, (side * 32, -30, -212), (11, 16, 13))
+        sketch.blob(Organ.THYROID, (side * 17, -22, -268), (9, 10, 22))
+        sketch.add(Ellipsoid((side * 22, -62, -140), (15, 18, 17)), ((0.0, Organ.AIRWAY),))
+        sketch.blob(Organ.MUCOSA, (side * 17, -18, -182), (7, 9, 11))
+    sketch.add(Ellipsoid((0, -70, -178), (30, 22, 9)), ((0.0, Organ.BONE),))
+    sketch.blob(Organ.MUCOSA, (0, -45, -190), (22, 26, 16))
+    sketch.add(Chain(((0, -50, -135), (0, -12, -150), (0, -8, -215)), (12, 9, 8)), ((0.0, Organ.AIRWAY),))
 
 
-def _pelvic_organs(draw: _Draw, *, male: bool) -> None:
-    fill = float(draw.rng.uniform(0.7, 1.35))
+def _pelvic_organs(sketch: Sketch, *, male: bool) -> None:
+    fill = float(sketch.rng.uniform(0.7, 1.35))
     base = -858.0
-    draw.blob(Organ.BLADDER, (0, -12, base + 36 * fill), (42 * fill, 36 * fill, 32 * fill), vary=0.1)
+    sketch.blob(Organ.BLADDER, (0, -12, base + 36 * fill), (42 * fill, 36 * fill, 32 * fill), vary=0.1)
     if male:
-        draw.blob(Organ.PROSTATE, (0, 0, base - 14), (23, 17, 18), vary=0.15)
-        if draw.rng.random() < 0.3:
-            draw.tube(Organ.URINE, ((0, -5, base - 10), (0, -18, base - 45)), 2.2)
+        sketch.blob(Organ.PROSTATE, (0, 0, base - 14), (23, 17, 18), vary=0.15)
+        if sketch.rng.random() < 0.3:
+            sketch.tube(Organ.URINE, ((0, -5, base - 10), (0, -18, base - 45)), 2.2)
     else:
-        draw.blob(Organ.MUSCLE, (0, 30, base + 45), (28, 24, 34))
+        sketch.blob(Organ.MUSCLE, (0, 30, base + 45), (28, 24, 34))
 
 
-def _couch(draw: _Draw) -> None:
+def _couch(sketch: Sketch) -> None:
     """A hollow board under the back; as the last structure it takes only what is still air."""
-    back = 8 + 97 * draw.girth + 0.85 * draw.fat_mm
+    back = 8 + 97 * sketch.girth + 0.85 * sketch.fat_mm
     knots = ((-1600.0, 0.0, back + 24, 215.0, 22.0), (500.0, 0.0, back + 24, 215.0, 22.0))
-    draw.add(Trunk(knots, power=4.0), ((0.0, Organ.TABLE), (4.0, Organ.AIR)), (Organ.AIR,))
-
-
-def paint(body: Body, grid: Grid, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Paint a body onto a grid as labels of `Organ`, shape (Z, Y, X).
-
-    Every position is moved by a smooth random field first, so that no organ keeps its ideal shape. The work goes
-    slab by slab, and in each slab only within a structure's box, so that memory stays small.
-    """
-    labels = np.zeros(grid.shape_zyx, dtype=np.uint8)
-    canvas = _Canvas(body, grid, rng)
-    for first in range(0, grid.size_xyz[2], SLAB_SLICES):
-        canvas.paint_slab(labels, first, min(first + SLAB_SLICES, grid.size_xyz[2]))
-    return labels
-
-
-class _Canvas:
-    """Where the voxels of a grid lie in a body, and the painting of one slab."""
-
-    def __init__(self, body: Body, grid: Grid, rng: np.random.Generator) -> None:
-        axes = np.asarray(grid.direction).reshape(3, 3) * np.asarray(grid.spacing_mm)
-        self.step = axes / body.scale
-        self.start = (np.asarray(grid.origin_mm) - np.asarray(body.crown_mm)) / body.scale
-        self.spacing_zyx = grid.spacing_zyx_mm
-        z, y, x = (n * s for n, s in zip(grid.shape_zyx, grid.spacing_zyx_mm, strict=True))
-        self.warp = [SmoothNoise((z, y, x), WARP_PITCH_MM, rng) for _ in range(3)]
-        self.size_xyz = grid.size_xyz
-        self.placed = [(s, self._index_box(s.shape)) for s in body.structures]
-
-    def _index_box(self, shape: Shape) -> NDArray[np.int64]:
-        """First and one-past-last voxel (x, y, z) of a structure with room for the warp, shape (2, 3)."""
-        low, high = shape.box_mm()
-        room = 3 * WARP_SD_MM
-        corners = np.array(
-            [
-                [(low, high)[b][a] + (2 * b - 1) * room for a, b in enumerate(bits)]
-                for bits in np.ndindex(2, 2, 2)
-            ]
-        )
-        index = np.linalg.solve(self.step, (corners - self.start).T).T
-        ends = np.stack([np.floor(index.min(axis=0)), np.ceil(index.max(axis=0)) + 1])
-        return np.clip(ends, 0, self.size_xyz).astype(np.int64)
-
-    def paint_slab(self, labels: NDArray[np.uint8], first: int, last: int) -> None:
-        """Paint the slices first..last-1."""
-        inside = [
-            (s, b) for s, b in self.placed if b[0, 2] < last and b[1, 2] > first and (b[1] > b[0]).all()
-        ]
-        if not inside:
-            return
-        low = np.min([b[0] for _, b in inside], axis=0)
-        high = np.max([b[1] for _, b in inside], axis=0)
-        low[2], high[2] = first, last
-        points = self._points(low, high)
-        for structure, box in inside:
-            start, stop = np.maximum(box[0], low), np.minimum(box[1], high)
-            here = tuple(slice(a, b) for a, b in zip((start - low)[::-1], (stop - low)[::-1], strict=True))
-            there = tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1], strict=True))
-            _fill(labels[there], structure, [p[here] for p in points])
-
-    def _points(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> list[Field]:
-        """Body positions x, y, z of the voxels low..high-1, warped; each (Z, Y, X)."""
-        i, j, k = (np.arange(a, b) for a, b in zip(low, high, strict=True))
-        z, y, x = (n * s for n, s in zip((k, j, i), self.spacing_zyx, strict=True))
-        points = []
-        for axis in range(3):
-            field = self.warp[axis].at(z, y, x)
-            field *= np.float32(WARP_SD_MM)
-            for step, index, shape in zip(
-                self.step[axis], (i, j, k), ((1, 1, -1), (1, -1, 1), (-1, 1, 1)), strict=True
-            ):
-                if step:
-                    field += (step * index).astype(np.float32).reshape(shape)
-            field += np.float32(self.start[axis])
-            points.append(field)
-        return points
-
-
-def _fill(labels: NDArray[np.uint8], structure: Structure, points: list[Field]) -> None:
-    distance = structure.shape.distance_mm(*points)
-    free = None if structure.only_in is None else np.isin(labels, structure.only_in)
-    for depth, organ in structure.layers:
-        inside = distance < -depth
-        labels[inside if free is None else inside & free] = organ
+    sketch.add(Trunk(knots, power=4.0), ((0.0, Organ.TABLE), (4.0, Organ.AIR)), (Organ.AIR,))

@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from petlesion.anatomy import draw_body, paint
+from petlesion.anatomy import draw_body
+from petlesion.canvas import paint
 from petlesion.case import Tracer
 from petlesion.scanner import draw_scanner, grid_axes_mm, scan_ct, scan_pet
 from petlesion.seeding import Field3, Seed, draw_count, sow
 from petlesion.shapes import Field, SmoothNoise
 from petlesion.uptake import draw_uptake, texture
 from petlesion.volume import Direction, Grid, Triple, Volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TEXTURE_PITCH_MM = 14.0
 STUDY_DIRECTION: Direction = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
@@ -53,7 +57,7 @@ class Phantom:
         ct_hu: CT in HU, float32, (Z, Y, X), on the PET's grid.
         pet_suv: PET in SUV, float32, (Z, Y, X).
         truth: 1 in lesions, else 0, uint8, (Z, Y, X): the lesions' support before the scanner's blur.
-        organs: Labels of `anatomy.Organ` (couch included, lesions not), uint8, (Z, Y, X).
+        organs: Labels of `organs.Organ` (couch included, lesions not), uint8, (Z, Y, X).
         lesions: The lesions; no two of them touch.
     """
 

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from petlesion.anatomy import Organ
+from petlesion.organs import Organ
 from petlesion.shapes import Field, SmoothNoise
 from petlesion.uptake import density_hu
-from petlesion.volume import Grid
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from petlesion.volume import Grid
 
 FWHM_PER_SIGMA = 2 * (2 * np.log(2)) ** 0.5
 CT_SIGMA_MM = 0.9
@@ -56,9 +60,7 @@ def blur(array_zyx: Field, grid: Grid, sigma_mm: float) -> Field:
     for axis, spacing in enumerate(grid.spacing_zyx_mm):
         sigma = sigma_mm / spacing
         if sigma > 0.2:
-            ndimage.gaussian_filter1d(
-                array_zyx, sigma, axis=axis, output=array_zyx, truncate=3.0, mode="nearest"
-            )
+            ndimage.gaussian_filter1d(array_zyx, sigma, axis=axis, output=array_zyx, truncate=3.0, mode="nearest")
     return array_zyx
 
 
@@ -106,9 +108,7 @@ def grid_axes_mm(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64], 
     return z, y, x
 
 
-def move(
-    labels: NDArray[np.uint8], grid: Grid, scanner: Scanner, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def move(labels: NDArray[np.uint8], grid: Grid, scanner: Scanner, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The patient as the CT met them: each slice taken from a little above or below and moved a little sideways.
 
     Breathing moves the slices around the diaphragm most; whole voxels only, which the later blur hides.

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
-from petlesion.anatomy import Organ
-from petlesion.case import Tracer
+from petlesion.organs import Organ
 from petlesion.scanner import FWHM_PER_SIGMA, LYTIC_LESION, SCLEROTIC_LESION, SOFT_LESION
 from petlesion.shapes import Field, SmoothNoise
 from petlesion.uptake import normal_level, parameters, quantile
-from petlesion.volume import Grid, Index
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from petlesion.case import Tracer
+    from petlesion.volume import Grid, Index
 
 SMALLEST_ML = 0.08
 LARGEST_ML = 250.0
@@ -94,9 +98,7 @@ def draw_count(tracer: Tracer, rng: np.random.Generator) -> int:
     return int(np.clip(round(quantile(table["count"][tracer]["percentiles"], rng.random())), 1, 20))
 
 
-def sow(
-    tracer: Tracer, patient: Field3, n_lesions: int, fwhm_mm: float, rng: np.random.Generator
-) -> tuple[Seed, ...]:
+def sow(tracer: Tracer, patient: Field3, n_lesions: int, fwhm_mm: float, rng: np.random.Generator) -> tuple[Seed, ...]:
     """Put lesions into a patient's arrays, in place; fewer than asked where no room is found.
 
     Lesions of one patient are alike: half of the variance of their uptake is shared.
@@ -150,9 +152,7 @@ def _centre(patient: Field3, site: Site, volume_ml: float, rng: np.random.Genera
     return (int(centre[0]), int(centre[1]), int(centre[2]))
 
 
-def _form(
-    patient: Field3, centre_zyx: Index, volume_ml: float, site: Site, rng: np.random.Generator
-) -> Seed | None:
+def _form(patient: Field3, centre_zyx: Index, volume_ml: float, site: Site, rng: np.random.Generator) -> Seed | None:
     """An irregular lump of exactly the wished volume around a centre, or None where there is no room for it."""
     n_voxels = max(1, round(volume_ml / patient.grid.voxel_ml))
     radius_mm = (volume_ml * 1000 * 0.75 / np.pi) ** (1 / 3)
@@ -175,21 +175,14 @@ def _is_whole(mask: NDArray[np.bool_]) -> bool:
     return int(ndimage.label(mask, np.ones((3, 3, 3), dtype=int))[1]) == 1
 
 
-def _lump_distance(
-    grid: Grid, box: Box, centre_zyx: Index, radius_mm: float, rng: np.random.Generator
-) -> Field:
+def _lump_distance(grid: Grid, box: Box, centre_zyx: Index, radius_mm: float, rng: np.random.Generator) -> Field:
     """Distance from a centre in mm, squeezed along random axes and made irregular by smooth noise; shape of the box."""
-    axes = [
-        (np.arange(s.start, s.stop) - c) * p
-        for s, c, p in zip(box, centre_zyx, grid.spacing_zyx_mm, strict=True)
-    ]
+    axes = [(np.arange(s.start, s.stop) - c) * p for s, c, p in zip(box, centre_zyx, grid.spacing_zyx_mm, strict=True)]
     z, y, x = np.meshgrid(*axes, indexing="ij")
     points = np.stack([z, y, x]).reshape(3, -1)
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     squeeze = np.exp(rng.normal(0, 0.22, 3))
-    far = np.linalg.norm((turn @ points) / (squeeze / squeeze.prod() ** (1 / 3))[:, None], axis=0).reshape(
-        z.shape
-    )
+    far = np.linalg.norm((turn @ points) / (squeeze / squeeze.prod() ** (1 / 3))[:, None], axis=0).reshape(z.shape)
     pitch = max(0.8 * radius_mm, 3.0)
     extent = tuple(float(a[-1] - a[0]) + 1 for a in axes)
     noise = SmoothNoise((extent[0], extent[1], extent[2]), pitch, rng).at(*(a - a[0] for a in axes))
@@ -232,7 +225,5 @@ def _density(site: Site, rng: np.random.Generator) -> int:
 
 
 def _box(centre_zyx: Index, reach: list[int], shape: tuple[int, ...]) -> Box:
-    z, y, x = (
-        slice(max(0, c - r), min(n, c + r + 1)) for c, r, n in zip(centre_zyx, reach, shape, strict=True)
-    )
+    z, y, x = (slice(max(0, c - r), min(n, c + r + 1)) for c, r, n in zip(centre_zyx, reach, shape, strict=True))
     return z, y, x

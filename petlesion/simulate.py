@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import cc3d
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from petlesion.clicks import Clicks
 from petlesion.volume import GridError, Index, Volume
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 N_CLICKS = 10
 HOT_PERCENTILE = 99.75

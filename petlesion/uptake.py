@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from petlesion.anatomy import Organ
-from petlesion.case import Tracer
+from petlesion.organs import Organ
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from petlesion.case import Tracer
 
 TABLE = Path(__file__).resolve().parent.parent / "resources" / "phantom.json"
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
