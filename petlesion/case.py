@@ -13,9 +13,8 @@ from petlesion.itk import resample_onto
 from petlesion.volume import Grid, Volume
 
 AIR_HU = -1024.0
-# A PET of which more than one voxel in a thousand exceeds SUV 1000 is in Bq/ml. The hottest organs of PSMA
-# PET, bladder and kidneys, reach SUV 100 to 300, and 1000 only in single voxels; in Bq/ml, soft tissue has 1000
-# to 5000.
+# A PET of which more than one voxel in a thousand exceeds SUV 1000 is in Bq/ml. The hottest organs of PSMA PET,
+# bladder and kidneys, reach SUV 100 to 300; in Bq/ml, soft tissue alone has 1000 to 5000.
 BQ_ABOVE = 1000.0
 # A PET of which more than one voxel in a hundred lies below -10 is something else: a CT has its air at -1000.
 NEGATIVE_BELOW = -10.0
@@ -53,9 +52,7 @@ class PetCtCase:
 
     def __post_init__(self) -> None:
         if not self.ct_hu.grid.same_as(self.pet_suv.grid):
-            raise CaseError(
-                "CT and PET must share one grid; resample the CT to the PET first, as `admit` does"
-            )
+            raise CaseError("CT and PET must share one grid; resample the CT to the PET first, as `admit` does")
         if self.clicks.within(self.grid) != self.clicks:
             raise CaseError("every click must lie inside the PET; drop the others first, as `admit` does")
 
@@ -124,9 +121,7 @@ def _check_suv(pet: Volume) -> None:
     array = pet.array_zyx
     rule, remedy = "the PET must be in SUV by body weight", "or overrule with --assume-suv"
     if np.count_nonzero(array > BQ_ABOVE) > array.size / 1000:
-        offence = (
-            f"more than 0.1 % of its voxels exceed {BQ_ABOVE:g} (maximum {array.max():.6g}), as in Bq/ml"
-        )
+        offence = f"more than 0.1 % of its voxels exceed {BQ_ABOVE:g} (maximum {array.max():.6g}), as in Bq/ml"
         raise CaseError(f"{rule}; {offence}; convert it to SUV, {remedy}")
     if np.count_nonzero(array < NEGATIVE_BELOW) > array.size / 100:
         offence = f"more than 1 % of its voxels are below {NEGATIVE_BELOW:g} (minimum {array.min():.6g})"
@@ -139,9 +134,7 @@ def _doubts(ct: Volume, pet: Volume) -> tuple[str, ...]:
     if (low := pet.array_zyx.min()) == pet.array_zyx.max():
         texts.append(f"every voxel of the PET is {low:g}: nothing to be found in it")
     if ct.array_zyx.min() >= 0:
-        texts.append(
-            "no voxel of the CT is negative, but air is -1000 HU, fat -100 HU: stored with an offset?"
-        )
+        texts.append("no voxel of the CT is negative, but air is -1000 HU, fat -100 HU: stored with an offset?")
     return tuple(texts)
 
 

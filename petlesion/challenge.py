@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from petlesion.case import Admission, CaseError, admit, finite
 from petlesion.clicks import (
     MAX_BYTES,
@@ -31,6 +33,7 @@ from petlesion.images import (
     OutputError,
     image_stem,
     image_suffix,
+    printable,
     read_image,
     reason,
     shown,
@@ -43,8 +46,7 @@ if TYPE_CHECKING:
     from petlesion.volume import Volume
 
 MASK_SLUG = "tumor-lesion-segmentation"
-AUTOPET_III_MASK_SLUG = "automated-petct-lesion-segmentation"
-
+AUTOPET_III_MASK_SLUG = "automated-petct-lesion-segmentation"  # for --slug
 
 CT = Socket("CT", ("ct", "ct-image"), "images/ct")
 PET = Socket("PET", ("pet", "pet-image"), "images/pet")
@@ -88,17 +90,23 @@ def read_case(input_dir: Path, options: ReadOptions = ReadOptions()) -> Admissio
 
 
 def read_files(ct_file: Path, pet_file: Path, clicks_file: Path | None, options: ReadOptions) -> Admission:
-    """Read and admit a case from its files; None are zero clicks.
+    """Read and admit a case from its files.
+
+    Args:
+        ct_file: CT in HU; its stem names the case.
+        pet_file: PET in SUV.
+        clicks_file: File of clicks; None are zero clicks.
+        options: How lenient the reading is.
 
     Raises:
-        CaseError: When the case cannot be segmented as it is.
+        CaseError: When the case cannot be segmented as it is, or the file of clicks does not exist.
     """
-    points = read_clicks(clicks_file, options.strict) if clicks_file else ParsedClicks()
+    if clicks_file and not _is_there(clicks_file):
+        raise CaseError(f"the file of clicks must exist; {shown(clicks_file)} does not; mend its path")
+    points = read_clicks(clicks_file, strict=options.strict) if clicks_file else ParsedClicks()
     with ThreadPoolExecutor(2) as readers:  # ITK decodes without holding the interpreter
         ct, pet = readers.map(read_image, (ct_file, pet_file), (CT.title, PET.title))
-    return admit(
-        image_stem(ct_file), ct, pet, points, assume_suv=options.assume_suv, points_unit=options.points_unit
-    )
+    return admit(image_stem(ct_file), ct, pet, points, assume_suv=options.assume_suv, points_unit=options.points_unit)
 
 
 def read_pet(
@@ -128,7 +136,7 @@ def read_pet(
     return name, pet, admitted.clicks, repairs + admitted.warnings
 
 
-def read_clicks(path: Path, strict: bool = False) -> ParsedClicks:  # noqa: FBT001, FBT002 - the option's name says it
+def read_clicks(path: Path, *, strict: bool = False) -> ParsedClicks:
     """Read a file of clicks; a broken one is zero clicks and a warning, unless `strict`.
 
     Raises:
@@ -140,9 +148,7 @@ def read_clicks(path: Path, strict: bool = False) -> ParsedClicks:  # noqa: FBT0
     except (ClicksError, OSError) as error:
         fault = str(error) if isinstance(error, ClicksError) else f"it cannot be read: {reason(error)}"
         if strict:
-            raise CaseError(
-                f"{shown(path)}: {fault}; mend it, or leave out --strict to go on without clicks"
-            ) from None
+            raise CaseError(f"{shown(path)}: {fault}; mend it, or leave out --strict to go on without clicks") from None
         return ParsedClicks(warnings=(f"{shown(path)}: {fault}; going on without clicks",))
 
 
@@ -150,13 +156,9 @@ def find_files(input_dir: Path) -> CaseFiles:
     """Where the sockets lie: as `inputs.json` says, else at their fixed paths.
 
     Raises:
-        CaseError: When there is no such folder, or `inputs.json` is broken or lacks CT or PET.
+        CaseError: When `inputs.json` is broken or lacks CT or PET.
     """
-    if not input_dir.is_dir():
-        raise CaseError(
-            f"a case is a folder of sockets; {shown(input_dir)} is not a folder; mount the case there"
-        )
-    if not (input_dir / LISTING).exists():
+    if not _is_there(input_dir / LISTING):
         return _fixed_files(input_dir)
     listing = Listing.read(input_dir / LISTING)
     clicks = listing.find(CLICKS) or input_dir / CLICKS.path
@@ -180,7 +182,7 @@ def one_image(folder: Path, what: str) -> Path:
         found = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "nothing"
         raise CaseError(
             f"the {what} lies alone in its folder; {shown(folder)} holds {len(images) or 'no'} images: "
-            f"{shown(Path(found))}; leave exactly one there"
+            f"{printable(found)}; leave exactly one there"
         )
     return folder / images[0]
 
@@ -207,13 +209,11 @@ def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
             f"the output folder must be writable; {shown(output_dir)} is not for uid {os.getuid()}: "
             f"{reason(error)}; mount it writable for that user"
         ) from None
-    names = ", ".join(shown(Path(path.name)) for path in stale)
+    names = ", ".join(printable(path.name) for path in stale)
     return (f"masks of other runs in {shown(folder)} will be removed: {names}",) if stale else ()
 
 
-def write_result(
-    mask: Volume, name: str, report: dict[str, Any], output_dir: Path, slug: str = MASK_SLUG
-) -> Path:
+def write_result(mask: Volume, name: str, report: dict[str, Any], output_dir: Path, slug: str = MASK_SLUG) -> Path:
     """Write the mask as the one image of its socket, then the report beside.
 
     Masks of other runs are removed from the socket's folder once the new one is in place: the platform takes
@@ -267,7 +267,11 @@ def _fixed_files(input_dir: Path) -> CaseFiles:
 
 
 def _is_there(path: Path) -> bool:
-    return path.exists() or path.is_symlink()
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _mask_folder(output_dir: Path, slug: str) -> Path:
@@ -285,4 +289,6 @@ def _jsonable(value: object) -> object:
         return {str(key): _jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_jsonable(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -143,9 +143,7 @@ def admit_clicks(points: ParsedClicks | Clicks, grid: Grid, unit: PointsUnit = "
         (outside, f"{_points(outside)} of the clicks outside the PET of {grid.size_xyz} voxels: dropped"),
         (len(parsed) and not clicks, _unit_hint(parsed, grid, unit)),
     )
-    return AdmittedClicks(
-        clicks, parsed.warnings + tuple(text for count, text in sentences if count and text)
-    )
+    return AdmittedClicks(clicks, parsed.warnings + tuple(text for count, text in sentences if count and text))
 
 
 def clicks_to_json(clicks: Clicks) -> dict[str, Any]:
@@ -161,13 +159,9 @@ def _loaded(text: str | bytes) -> dict[str, Any]:
     try:
         data = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
     except RecursionError:
-        raise ClicksError(
-            "a file of clicks is a flat list of points; this one is nested too deeply"
-        ) from None
+        raise ClicksError("a file of clicks is a flat list of points; this one is nested too deeply") from None
     except ValueError as error:  # not UTF-8, not JSON, or an integer of thousands of digits
-        raise ClicksError(
-            f"a file of clicks must be JSON in UTF-8; this one is not: {_one_line(error)}"
-        ) from None
+        raise ClicksError(f"a file of clicks must be JSON in UTF-8; this one is not: {_one_line(error)}") from None
     if not isinstance(data, dict):
         raise ClicksError(f"a file of clicks must hold a JSON object; this one holds a {type(data).__name__}")
     return data
@@ -224,9 +218,7 @@ def _reading_warnings(data: dict[str, Any], unknown: Counter[str], infinite: int
         texts.append(f'the clicks\' type is {_shown(kind)}, not "{TYPE}": read as "{TYPE}"')
     if count := unknown.total():
         names = ", ".join(name for name, _ in unknown.most_common(3))
-        texts.append(
-            f'{_points(count)} of the clicks named {names}, neither "{TUMOR}" nor "{BACKGROUND}": dropped'
-        )
+        texts.append(f'{_points(count)} of the clicks named {names}, neither "{TUMOR}" nor "{BACKGROUND}": dropped')
     if infinite:
         texts.append(f"{_points(infinite)} of the clicks with a coordinate that is not finite: dropped")
     return tuple(texts)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".mha", ".nii.gz", ".nii", ".nrrd")
 MAX_VOXELS = 1_500_000_000  # ten times the largest study known; more is a damaged header
 SAME_PLACE_MM = 1e-3
-HEADER_BYTES = 1 << 16
+HEADER_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 22
 DAMAGED = "is damaged or cut short: copy or export it again"
 
@@ -72,9 +72,7 @@ def read_image(path: Path, what: str = "image") -> Volume:
         return Volume(_pixels(path, reader), grid)
     except (_FaultError, OSError) as error:
         fault = str(error) if isinstance(error, _FaultError) else f"cannot be read: {reason(error)}"
-        raise ImageError(
-            f"the {what} must be one intact 3-D image of single values; {shown(path)} {fault}"
-        ) from None
+        raise ImageError(f"the {what} must be one intact 3-D image of single values; {shown(path)} {fault}") from None
 
 
 def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
@@ -95,8 +93,8 @@ def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
     array = mask.array_zyx
     if array.dtype not in (np.bool_, np.uint8) or array.max() > 1:
         raise ValueError(f"a mask holds bool, or uint8 of 0 and 1; got {array.dtype} up to {array.max()}")
-    if image_suffix(path) is None:
-        raise OutputError(f"a mask is written as {', '.join(SUFFIXES)}; got {shown(path)}")
+    if image_suffix(path) is None or not _is_utf8(path):
+        raise OutputError(f"a mask's name is UTF-8 and ends in {', '.join(SUFFIXES)}; got {shown(path)}")
     try:
         with staged(path, staging) as draft:
             sitk.WriteImage(to_image(mask), str(draft), True)  # noqa: FBT003 - compressed; SimpleITK takes no keyword
@@ -104,9 +102,7 @@ def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
     except OutputError:
         raise
     except (OSError, RuntimeError) as error:
-        raise OutputError(
-            f"the mask must be written whole; {shown(path)} was not: {reason(error)}"
-        ) from error
+        raise OutputError(f"the mask must be written whole; {shown(path)} was not: {reason(error)}") from error
 
 
 @contextmanager
@@ -143,8 +139,13 @@ def image_stem(path: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path in printable UTF-8, whatever bytes its name holds."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
+    """A path for a sentence: printable, whatever bytes its name holds."""
+    return printable(str(path))
+
+
+def printable(text: str) -> str:
+    """Text in one line of valid UTF-8: line breaks, control codes and undecodable bytes are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def reason(error: Exception) -> str:
@@ -152,14 +153,12 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1].strip()[:200].encode("utf-8", "backslashreplace").decode()
+    return printable(lines[-1].strip()[:200])
 
 
 def _check_file(path: Path) -> None:
-    try:
-        str(path).encode("utf-8")  # ITK ends the whole process on a name that it cannot decode
-    except UnicodeEncodeError:
-        raise _FaultError("has a name that is not UTF-8: rename it") from None
+    if not _is_utf8(path):
+        raise _FaultError("has a name that is not UTF-8: rename it")
     if not path.exists():
         raise _FaultError("does not exist")
     if not path.is_file():
@@ -168,6 +167,15 @@ def _check_file(path: Path) -> None:
         raise _FaultError(f"has none of the suffixes {', '.join(SUFFIXES)}: convert it")
     if path.stat().st_size == 0:
         raise _FaultError("is empty (0 bytes): copy or export it again")
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether SimpleITK can take the path; one that it cannot decode ends the whole process."""
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _header(path: Path) -> sitk.ImageFileReader:
@@ -179,9 +187,7 @@ def _header(path: Path) -> sitk.ImageFileReader:
     except RuntimeError as error:
         if "orthonormal" in str(error):
             raise _FaultError("has axes that are not perpendicular: resample it to a regular grid") from None
-        raise _FaultError(
-            "is damaged, cut short, or no image of its suffix's kind: copy or export it again"
-        ) from None
+        raise _FaultError("is damaged, cut short, or no image of its suffix's kind: copy or export it again") from None
     return reader
 
 
@@ -192,9 +198,7 @@ def _checked_grid(reader: sitk.ImageFileReader) -> Grid:
         raise _FaultError(f"has {reader.GetDimension()} dimensions ({sizes}): save one volume of it")
     if reader.GetNumberOfComponents() != 1:
         kind = sitk.GetPixelIDValueAsString(reader.GetPixelID())
-        raise _FaultError(
-            f"holds {reader.GetNumberOfComponents()} values a voxel ({kind}): save one channel of it"
-        )
+        raise _FaultError(f"holds {reader.GetNumberOfComponents()} values a voxel ({kind}): save one channel of it")
     try:
         grid = grid_of(reader)
     except GridError as error:
@@ -238,14 +242,17 @@ def _pixels(path: Path, reader: sitk.ImageFileReader) -> NDArray[np.float32]:
 def _mha_checksum(path: Path) -> int | None:
     """Adler-32 of the pixels, from the end of a compressed .mha's zlib stream; None where there is none."""
     text, start = _head(path, rb"(?<=\n)ElementDataFile *= *[^\n]*\n")
-    if not re.search(rb"= *LOCAL\r?\n$", text):
+    if not re.search(rb"= *LOCAL\s*$", text):
         raise _FaultError("keeps its pixels in another file: save it as one .mha")
     if not re.search(rb"^CompressedData *= *T", text, re.MULTILINE | re.IGNORECASE):
         return None  # ITK itself notices when raw pixels are missing
     size = re.search(rb"^CompressedDataSize *= *(\d+)", text, re.MULTILINE)
-    end = start + int(size[1]) if size else path.stat().st_size
     with path.open("rb") as stream:
-        stream.seek(end - 4)
+        stream.seek(start)
+        if stream.read(2) == b"\x1f\x8b":  # gzip, which MetaImage readers take as well
+            _unzipped_bytes(path, start)
+            return None
+        stream.seek((start + int(size[1]) if size else path.stat().st_size) - 4)
         return int.from_bytes(stream.read(4), "big")
 
 
