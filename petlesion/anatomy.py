@@ -117,7 +117,6 @@ def _skeleton(sketch: Sketch) -> None:
         sketch.add(Chain((neck, (side * 128, 8, -930), knee), (19, 14, 15)), ((0.0, Organ.BONE), (6.0, Organ.MARROW)))
         sketch.add(Chain(((side * 12, -40, -318), (side * 145, 10, -300)), (8, 8)), bone)
         sketch.add(Ellipsoid((side * 108, 88, -390), (42, 6, 62), (0, 0, side * -0.5)), ((0.0, Organ.BONE),))
-    sketch.add(Ellipsoid((0, 0, -420), (10, 8, 85), (0, 0, 0)), ((0.0, Organ.BONE),), (Organ.AIR,))
 
 
 def _chest(sketch: Sketch) -> None:

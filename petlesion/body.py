@@ -29,7 +29,7 @@ class Structure:
     """
 
     shape: Shape
-    layers: tuple[tuple[float, Organ], ...]
+    layers: Layers
     only_in: tuple[Organ, ...] | None = None
 
 
@@ -49,7 +49,14 @@ class Body:
 
 
 class Sketch:
-    """Shapes around their reference size and place, for one patient."""
+    """A patient in the making: shapes are added around their reference size and place.
+
+    Attributes:
+        rng: Source of everything random.
+        fat_mm: Thickness of the fat under the skin of the belly.
+        girth: Width and depth of the trunk relative to the reference.
+        made: The structures so far, in painting order.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -58,6 +65,7 @@ class Sketch:
         self.made: list[Structure] = []
 
     def near(self, sd: float, *point: float) -> Triple:
+        """A point moved at random by a standard deviation in mm along each axis."""
         x, y, z = np.asarray(point) + self.rng.normal(0, sd, 3)
         return (float(x), float(y), float(z))
 
@@ -66,10 +74,12 @@ class Sketch:
         self.add(self.ellipsoid(centre, radii, turn=turn, vary=vary), ((0.0, organ),))
 
     def ellipsoid(self, centre: Triple, radii: Triple, *, turn: float = 0.0, vary: float = 0.08) -> Ellipsoid:
+        """An ellipsoid of random size (standard deviation `vary` of the logarithm), place and tilt about y."""
         size = np.asarray(radii) * np.exp(self.rng.normal(0, vary, 3))
         place = self.near(min(4.0, 0.15 * min(radii)), *centre)
-        tilt = self.rng.normal(0, 0.08, 3) + (0, turn, 0)
-        return Ellipsoid(place, (float(size[0]), float(size[1]), float(size[2])), tuple(float(t) for t in tilt))  # type: ignore[arg-type]
+        tilt = self.rng.normal(0, 0.08, 3)
+        turned = (float(tilt[0]), float(tilt[1] + turn), float(tilt[2]))
+        return Ellipsoid(place, (float(size[0]), float(size[1]), float(size[2])), turned)
 
     def tube(self, organ: Organ, points: tuple[Triple, ...], radius: float, *, wander: float = 2.0) -> None:
         """Add a tube of an organ along points, each moved at random."""
@@ -78,8 +88,6 @@ class Sketch:
         for link in Chain(moved, radii).links():
             self.add(link, ((0.0, organ),))
 
-    def add(
-        self, shape: Shape, layers: tuple[tuple[float, Organ], ...], only_in: tuple[Organ, ...] | None = None
-    ) -> None:
+    def add(self, shape: Shape, layers: Layers, only_in: tuple[Organ, ...] | None = None) -> None:
         """Add a structure of given layers."""
         self.made.append(Structure(shape, layers, only_in))

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from petlesion.shapes import Field, Shape, SmoothNoise
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from petlesion.body import Body, Structure
     from petlesion.volume import Grid
 
@@ -54,7 +55,8 @@ class _Canvas:
         )
         index = np.linalg.solve(self.step, (corners - self.start).T).T
         ends = np.stack([np.floor(index.min(axis=0)), np.ceil(index.max(axis=0)) + 1])
-        return np.clip(ends, 0, self.size_xyz).astype(np.int64)
+        box: NDArray[np.int64] = np.clip(ends, 0, self.size_xyz).astype(np.int64)
+        return box
 
     def paint_slab(self, labels: NDArray[np.uint8], first: int, last: int) -> None:
         """Paint the slices first..last-1."""

@@ -7,24 +7,24 @@ import dataclasses
 import hashlib
 import json
 import uuid
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
-
 if TYPE_CHECKING:
-    from petlesion.volume import Volume
+    from pathlib import Path
+
     from petlesion.clicks import Clicks
     from petlesion.phantom import Phantom
-    from pathlib import Path
+    from petlesion.volume import Volume
 
 
 def write_phantom(phantom: Phantom, out: Path, clicks: Clicks | None = None) -> str:
     """Write a phantom below `out` and return the name (a UUID) of its images.
 
-    `input/images/ct/<uuid>.mha` and `input/images/pet/<uuid>.mha` (float32), `input/lesion-clicks.json` where clicks are
-    given, `truth.mha` (uint8), `organs.mha` (uint8, labels of `organs.Organ`) and `truth.json` (tracer and lesions:
-    site, centre, voxels, volume in ml, SUV). The name follows from the PET's bytes, so that equal phantoms get equal files.
+    `input/images/ct/<uuid>.mha` and `input/images/pet/<uuid>.mha` (float32), `input/lesion-clicks.json` where clicks
+    are given, `truth.mha` (uint8), `organs.mha` (uint8, labels of `organs.Organ`) and `truth.json` (tracer and lesions:
+    site, centre, voxels, volume in ml, SUV). The name follows from the PET's bytes: equal phantoms, equal files.
 
     Raises:
         OSError: When a folder or `truth.json` cannot be written.

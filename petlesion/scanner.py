@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from petlesion.organs import Organ
-from petlesion.shapes import Field, SmoothNoise
+from petlesion.shapes import Field, Matrix, SmoothNoise
 from petlesion.uptake import density_hu
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ LESION_TEXTURE_HU = (14.0, 150.0, 40.0)
 SOFT_LESION, SCLEROTIC_LESION, LYTIC_LESION = len(Organ), len(Organ) + 1, len(Organ) + 2
 
 
-def grid_axes_mm(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def grid_axes_mm(grid: Grid) -> tuple[Matrix, Matrix, Matrix]:
     """Positions of the voxels along z, y and x in mm from the first."""
-    z, y, x = (np.arange(n) * s for n, s in zip(grid.shape_zyx, grid.spacing_zyx_mm, strict=True))
+    z, y, x = (np.arange(n, dtype=np.float64) * s for n, s in zip(grid.shape_zyx, grid.spacing_zyx_mm, strict=True))
     return z, y, x
 
 
@@ -113,20 +113,27 @@ def move(labels: NDArray[np.uint8], grid: Grid, scanner: Scanner, rng: np.random
 
     Breathing moves the slices around the diaphragm most; whole voxels only, which the later blur hides.
     """
-    n = grid.size_xyz[2]
-    z = np.arange(n) * grid.spacing_mm[2]
-    diaphragm = z[-1] - 500.0
-    lift = scanner.breath_mm * np.exp(-(((z - diaphragm) / 140.0) ** 2)) / grid.spacing_mm[2]
-    source = np.clip(np.arange(n) + np.rint(lift).astype(int), 0, n - 1)
-    knots = max(3, int(z[-1] / 250) + 2)
-    slips = rng.normal(0, scanner.slip_mm, (2, knots))
-    at = np.linspace(0, knots - 1, n)
-    shifts = [
-        np.rint(np.interp(at, np.arange(knots), s) / sp).astype(int)
-        for s, sp in zip(slips, grid.spacing_zyx_mm[1:], strict=True)
-    ]
-    moved = labels[source]
-    for k, (dy, dx) in enumerate(zip(*shifts, strict=True)):
+    moved: NDArray[np.uint8] = labels[_breathing(grid, scanner)]
+    for k, (dy, dx) in enumerate(zip(*_slipping(grid, scanner, rng), strict=True)):
         if dy or dx:
             moved[k] = np.roll(moved[k], (dy, dx), axis=(0, 1))
     return moved
+
+
+def _breathing(grid: Grid, scanner: Scanner) -> NDArray[np.intp]:
+    """Which slice of the PET's patient lies in each slice of the CT; the diaphragm is half a metre below the top."""
+    n, head_end = grid.size_xyz[2], -1 if grid.direction[8] > 0 else 0
+    z = np.arange(n) * grid.spacing_mm[2]
+    far = (z - z[head_end] + np.copysign(500.0, grid.direction[8])) / 140.0
+    lift = np.rint(scanner.breath_mm * np.exp(-(far**2)) / grid.spacing_mm[2])
+    source: NDArray[np.intp] = np.clip(np.arange(n) + lift.astype(np.intp), 0, n - 1)
+    return source
+
+
+def _slipping(grid: Grid, scanner: Scanner, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """By how many voxels each slice moves along y and along x; smooth along z."""
+    n = grid.size_xyz[2]
+    knots = max(3, int((n - 1) * grid.spacing_mm[2] / 250) + 2)
+    slips_mm = rng.normal(0, scanner.slip_mm, (2, knots))
+    smooth = [np.interp(np.linspace(0, knots - 1, n), np.arange(knots), slip) for slip in slips_mm]
+    return [np.rint(s / p).astype(np.intp) for s, p in zip(smooth, grid.spacing_zyx_mm[1:], strict=True)]

@@ -62,7 +62,8 @@ class Ellipsoid:
             along = sum((w * p for w, p in zip(row, offsets, strict=True) if w != 0), np.float32(0))
             square += along * along
         np.sqrt(square, out=square)
-        return (square - np.float32(1)) * np.float32(min(self.radii_mm))
+        distance: Field = (square - np.float32(1)) * np.float32(min(self.radii_mm))
+        return distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,7 @@ class Chain:
 
     def links(self) -> tuple[Chain, ...]:
         """The same chain, link by link, so that each link is evaluated in its own small box."""
-        return tuple(
-            Chain(self.points_mm[i : i + 2], self.radii_mm[i : i + 2]) for i in range(len(self.points_mm) - 1)
-        )
+        return tuple(Chain(self.points_mm[i : i + 2], self.radii_mm[i : i + 2]) for i in range(len(self.points_mm) - 1))
 
     def box_mm(self) -> Box:
         """Lowest and highest corner in mm."""
@@ -91,7 +90,8 @@ class Chain:
     def distance_mm(self, x: Field, y: Field, z: Field) -> Field:
         """Distance to the nearest point of the line, less the radius there."""
         links = [self._link_distance(i, x, y, z) for i in range(len(self.points_mm) - 1)]
-        return links[0] if len(links) == 1 else np.minimum.reduce(links)
+        nearest: Field = np.minimum.reduce(links)
+        return nearest
 
     def _link_distance(self, i: int, x: Field, y: Field, z: Field) -> Field:
         start = np.asarray(self.points_mm[i], dtype=np.float32)
@@ -102,7 +102,8 @@ class Chain:
         square = (dx - part * way[0]) ** 2 + (dy - part * way[1]) ** 2 + (dz - part * way[2]) ** 2
         np.sqrt(square, out=square)
         grow = np.float32(self.radii_mm[i + 1] - self.radii_mm[i])
-        return square - (np.float32(self.radii_mm[i]) + grow * part)
+        distance: Field = square - (np.float32(self.radii_mm[i]) + grow * part)
+        return distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +131,21 @@ class Trunk:
         across = np.abs(x - profile[0][row]) / profile[2][row]
         deep = np.abs(y - profile[1][row]) / profile[3][row]
         radius = (across**self.power + deep**self.power) ** np.float32(1 / self.power)
-        distance = (radius - np.float32(1)) * np.minimum(profile[2], profile[3])[row]
+        distance: Field = (radius - np.float32(1)) * np.minimum(profile[2], profile[3])[row]
         beyond = (z < np.float32(self.knots_mm[0][0])) | (z > np.float32(self.knots_mm[-1][0]))
         distance[beyond] = np.float32(BEYOND_MM)
         return distance
 
-    def _profile(self) -> NDArray[np.float32]:
+    def _profile(self) -> Field:
+        """Centre x, centre y, radius x and radius y at every millimetre of z, shape (4, n)."""
         knots = np.asarray(self.knots_mm)
         z = np.arange(knots[0, 0], knots[-1, 0] + 1.0)
         part = np.interp(z, knots[:, 0], np.arange(len(knots)))
         below = np.clip(part.astype(int), 0, len(knots) - 2)
         ease = part - below
         ease = (0.5 * ease + 0.5 * ease * ease * (3 - 2 * ease))[:, None]
-        return (knots[below, 1:] * (1 - ease) + knots[below + 1, 1:] * ease).T.astype(np.float32)
+        profile: Field = (knots[below, 1:] * (1 - ease) + knots[below + 1, 1:] * ease).T.astype(np.float32)
+        return profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +173,10 @@ class Bands:
     def distance_mm(self, x: Field, y: Field, z: Field) -> Field:
         """The largest of the distances to the shell's two faces and to the band's middle plane."""
         outside = self.shell.distance_mm(x, y, z)
-        phase = np.mod(z - np.float32(self.slope) * y, np.float32(self.pitch_mm)) - np.float32(
-            self.pitch_mm / 2
-        )
+        phase = np.mod(z - np.float32(self.slope) * y, np.float32(self.pitch_mm)) - np.float32(self.pitch_mm / 2)
         band = np.abs(phase) - np.float32(self.width_mm / 2)
-        return np.maximum(np.maximum(outside, -outside - np.float32(self.thickness_mm)), band)
+        distance: Field = np.maximum(np.maximum(outside, -outside - np.float32(self.thickness_mm)), band)
+        return distance
 
 
 def rotation(turn: Triple) -> Matrix:
@@ -185,7 +187,8 @@ def rotation(turn: Triple) -> Matrix:
         return np.eye(3)
     x, y, z = vector / angle
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    matrix: Matrix = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return matrix
 
 
 class SmoothNoise:

@@ -8,13 +8,14 @@ random points of their boundaries. Where there is no component there is no click
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cc3d
 import numpy as np
 from scipy import ndimage
 
 from petlesion.clicks import Clicks
 from petlesion.volume import GridError, Index, Volume
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,9 +78,8 @@ def click_mask(mask_zyx: NDArray[np.bool_], n_clicks: int, rng: np.random.Genera
     chosen = rng.permutation(n_components)[:n_clicks] + 1
     parts = [(labels[boxes[c]] == c, [s.start for s in boxes[c]]) for c in chosen]
     clicks = [_centre(part, corner) for part, corner in parts]
-    for turn in range(n_clicks - len(clicks)):
-        clicks.append(_boundary_point(*parts[turn % len(parts)], rng))
-    return tuple(clicks)
+    more = (_boundary_point(*parts[turn % len(parts)], rng) for turn in range(n_clicks - len(clicks)))
+    return (*clicks, *more)
 
 
 def _centre(part_zyx: NDArray[np.bool_], corner_zyx: list[int]) -> Index:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,9 +68,7 @@ def draw_uptake(tracer: Tracer, rng: np.random.Generator) -> NDArray[np.float32]
 
 def normal_level(score: float) -> float:
     """Probability that a standard normal number lies below `score`."""
-    from math import erf
-
-    return 0.5 * (1 + erf(float(score) / 2**0.5))
+    return 0.5 * (1 + math.erf(float(score) / 2**0.5))
 
 
 def texture() -> NDArray[np.float32]:
