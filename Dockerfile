@@ -47,8 +47,10 @@ LABEL org.opencontainers.image.title="petlesion" \
 
 USER petlesion
 # As the user: everything that a case needs can be imported and read, and none of it written.
-RUN test ! -w /opt/app/process.py && test ! -w /opt/app/petlesion && python process.py --help > /dev/null \
- && find model_weights -type f ! -readable -print | sed 's/$/ is not readable: chmod -R a+rX model_weights/' > /tmp/check \
- && cat /tmp/check && test ! -s /tmp/check && rm /tmp/check
+RUN test ! -w process.py \
+ && test ! -w petlesion \
+ && python process.py --help > /dev/null \
+ && hidden=$(find model_weights ! -readable) \
+ && { test -z "$hidden" || { echo "everybody must be able to read these (chmod -R a+rX): $hidden" >&2; exit 1; }; }
 
 ENTRYPOINT ["python", "/opt/app/process.py"]

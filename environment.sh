@@ -79,9 +79,9 @@ has_gpu() {
   nvidia-smi -L >/dev/null 2>&1
 }
 
-# On a terminal pip shows what it does; elsewhere only what goes wrong.
+# On a terminal pip shows what it does; elsewhere it speaks of errors only.
 pip_install() {
-  if [ -t 1 ]; then set -- --progress-bar=on "$@"; else set -- --quiet "$@"; fi
+  if [ -t 1 ]; then set -- --progress-bar=on "$@"; else set -- -qq "$@"; fi
   "$python" -m pip install --disable-pip-version-check "$@"
 }
 
