@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name under which everybody knows it
+import SimpleITK as sitk
 
 MASKS = "images/tumor-lesion-segmentation"
 ITS_OWN = {"seconds", "seconds_by_sweep", "versions"}  # keys of the report in which two runs may differ
