@@ -32,6 +32,7 @@ __all__ = [
     "load_network",
     "meta_network",
     "network_from_plans",
+    "parameter_types",
 ]
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)  # noqa: SLF001 - the common base has no public name
@@ -49,9 +50,7 @@ def canonical_keys(network: nn.Module) -> dict[str, str]:
     once.
     """
     first: dict[int, str] = {}
-    return {
-        key: first.setdefault(id(tensor), key) for key, tensor in network.state_dict(keep_vars=True).items()
-    }
+    return {key: first.setdefault(id(tensor), key) for key, tensor in network.state_dict(keep_vars=True).items()}
 
 
 def canonical_state(network: nn.Module) -> dict[str, torch.Tensor]:
@@ -79,37 +78,37 @@ def check_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: st
         raise WeightsError(f"{where}: {len(unexpected)} keys are not of the network: {_some(unexpected)}")
     for key, shape in sorted(expected.items()):
         if state[key].shape != shape:
-            raise WeightsError(
-                f"{where}: {key} must have the shape {tuple(shape)}; it has {tuple(state[key].shape)}"
-            )
+            raise WeightsError(f"{where}: {key} must have the shape {tuple(shape)}; it has {tuple(state[key].shape)}")
 
 
-def fill(
-    network: nn.Module, state: Mapping[str, torch.Tensor], device: torch.device, where: str
-) -> nn.Module:
+def parameter_types(network: nn.Module, device: torch.device) -> dict[str, torch.dtype]:
+    """In which type each tensor of the network is kept on a device.
+
+    All are fp32 on the CPU. On CUDA the weights of convolutions become fp16, which is what autocast would make of
+    them at every pass, and those of norms stay fp32. Counters stay what they are.
+    """
+    norms = {name for name, module in network.named_modules(remove_duplicate=False) if isinstance(module, NORMS)}
+    types = {}
+    for key, tensor in network.state_dict(keep_vars=True).items():
+        small = device.type == "cuda" and key.rpartition(".")[0] not in norms
+        kind = torch.float16 if small else torch.float32
+        types[key] = kind if tensor.is_floating_point() else tensor.dtype
+    return types
+
+
+def fill(network: nn.Module, state: Mapping[str, torch.Tensor], device: torch.device, where: str) -> nn.Module:
     """Give a network (built on the meta device) its weights, without copying what needs no copy.
 
-    On the CPU all become fp32. On CUDA the weights of convolutions become fp16, which is what autocast would
-    make of them at every pass, and those of norms stay fp32.
-
     Returns:
-        The same module, on `device`, in evaluation mode, without gradients.
+        The same module, on `device`, of `parameter_types`, in evaluation mode, without gradients.
 
     Raises:
         WeightsError: When the weights are not exactly those of the network.
     """
     check_state(network, state, where)
-    norms = {
-        name for name, module in network.named_modules(remove_duplicate=False) if isinstance(module, NORMS)
-    }
-    placed = {}
-    for key, tensor in state.items():
-        small = device.type == "cuda" and key.rpartition(".")[0] not in norms
-        kind = torch.float16 if small else torch.float32
-        placed[key] = tensor.to(device, kind) if tensor.is_floating_point() else tensor.to(device)
-    network.load_state_dict(
-        placed, strict=False, assign=True
-    )  # checked above; names of the same layer are left out
+    types = parameter_types(network, device)
+    placed = {key: tensor.to(device, types[key]) for key, tensor in state.items()}
+    network.load_state_dict(placed, strict=False, assign=True)  # checked above; names of the same layer are left out
     return network.eval().requires_grad_(requires_grad=False)
 
 
@@ -166,9 +165,7 @@ def load_network(store: ModelStore, entry: ModelEntry, fold: int, device: torch.
         NetworkError: When the plans cannot be built, or there are not two classes.
     """
     network = meta_network(store.plans(entry), store.dataset(entry), entry)
-    return fuse_binary_head(
-        fill(network, store.load(entry, fold), device, str(store.root / entry.fold(fold).file))
-    )
+    return fuse_binary_head(fill(network, store.load(entry, fold), device, str(store.root / entry.fold(fold).file)))
 
 
 def meta_network(plans: Mapping[str, Any], dataset: Mapping[str, Any], entry: ModelEntry) -> nn.Module:
@@ -177,11 +174,9 @@ def meta_network(plans: Mapping[str, Any], dataset: Mapping[str, Any], entry: Mo
     Raises:
         NetworkError: When plans or labels cannot be used, or the data set has other channels than the entry.
     """
-    labels, names = dataset.get("labels"), dataset.get("channel_names")
+    labels, names = dataset.get("labels"), dataset.get("channel_names", dataset.get("modality"))
     if not isinstance(labels, dict) or any(isinstance(value, list) for value in labels.values()):
-        raise NetworkError(
-            f"{entry.name}: dataset.json must list plain labels, not regions; got {str(labels)[:200]}"
-        )
+        raise NetworkError(f"{entry.name}: dataset.json must list plain labels, not regions; got {str(labels)[:200]}")
     if not isinstance(names, dict) or len(names) != len(entry.channels):
         raise NetworkError(
             f"{entry.name}: dataset.json must name {len(entry.channels)} channels; got {str(names)[:200]}"

@@ -68,9 +68,7 @@ class ModelStore:
                 root = folder.resolve()
                 return cls(root, parse_manifest(_read(root / MANIFEST), str(root / MANIFEST)))
         places = ", ".join(str(folder / MANIFEST) for folder in tried)
-        raise WeightsError(
-            f"weights need a manifest; tried {places}; give the folder of the weights with --weights"
-        )
+        raise WeightsError(f"weights need a manifest; tried {places}; give the folder of the weights with --weights")
 
     def entry(self, system: str, role: str) -> ModelEntry:
         """The model for a system's role.
@@ -125,9 +123,7 @@ class ModelStore:
             for fold in entry.folds:
                 for key, tensor in self.load(entry, fold.fold).items():
                     if not bool(torch.isfinite(tensor).all()):
-                        raise WeightsError(
-                            f"{fold.file}: weights are finite numbers; {key} holds one that is not"
-                        )
+                        raise WeightsError(f"{fold.file}: weights are finite numbers; {key} holds one that is not")
         return sum(fold.bytes for entry in self.entries for fold in entry.folds)
 
     def _json(self, entry: ModelEntry, file: str | None, what: str) -> dict[str, Any]:
@@ -140,9 +136,7 @@ class ModelStore:
         """The path of a file of the manifest, which must lie in the folder once links are followed."""
         path = (self.root / file).resolve()
         if not path.is_relative_to(self.root):
-            raise WeightsError(
-                f"weights lie inside {self.root}; {file} leads to {path}: put the file itself there"
-            )
+            raise WeightsError(f"weights lie inside {self.root}; {file} leads to {path}: put the file itself there")
         return path
 
 
@@ -200,6 +194,7 @@ def _write_fold(part: Path, folder: PurePosixPath, number: int, state: State, *,
     """Write one fold into `part`, and say what will stand in `folder`."""
     path = part / f"fold_{number}.safetensors"
     safetensors.save_file({key: _stored(key, tensor, half=half) for key, tensor in state.items()}, path)
+    path.chmod(0o644)  # safetensors makes files that their owner alone can read, and the container is another user
     return FoldFile(number, str(folder / path.name), _sha256(path), path.stat().st_size)
 
 
