@@ -71,7 +71,8 @@ def click_mask(mask_zyx: NDArray[np.bool_], n_clicks: int, rng: np.random.Genera
 
     A mask without a component has no click. Points can repeat, as in the challenge's own files.
     """
-    labels, n_components = cc3d.connected_components(mask_zyx, connectivity=26, return_N=True)
+    # A copy, as integers: cc3d refuses read-only memory, and 4.1.1 fails on booleans such as [[[1, 0, 1]]].
+    labels, n_components = cc3d.connected_components(mask_zyx.astype(np.uint8), connectivity=26, return_N=True)
     if not n_components or n_clicks < 1:
         return ()
     boxes = cc3d.statistics(labels, no_slice_conversion=False)["bounding_boxes"]
