@@ -95,12 +95,12 @@ def measure_lesions(mask: Volume, pet_suv: Volume) -> tuple[Lesion, ...]:
 
 def tmtv_ml(lesions: Iterable[Lesion]) -> float:
     """Total metabolic tumour volume in ml."""
-    return sum(lesion.volume_ml for lesion in lesions)
+    return sum((lesion.volume_ml for lesion in lesions), 0.0)
 
 
 def total_tlg(lesions: Iterable[Lesion]) -> float:
     """Total lesion glycolysis over all lesions, in ml."""
-    return sum(lesion.tlg for lesion in lesions)
+    return sum((lesion.tlg for lesion in lesions), 0.0)
 
 
 def _measured(parts: Components, pet_suv: Volume) -> tuple[Lesion, ...]:
@@ -130,7 +130,9 @@ def _measured(parts: Components, pet_suv: Volume) -> tuple[Lesion, ...]:
 
 def _indices_zyx(parts: Components) -> NDArray[np.intp]:
     """Indices (z, y, x) in the volume of the mask's voxels, (3, N)."""
-    return np.stack(np.nonzero(parts.inside_zyx)) + np.array([[side.start] for side in parts.box])
+    corner = np.array([[side.start] for side in parts.box], np.intp)
+    indices: NDArray[np.intp] = np.stack(np.nonzero(parts.inside_zyx)) + corner
+    return indices
 
 
 def _sphere_means(centres: NDArray[np.intp], pet_suv: Volume) -> NDArray[np.float64]:
