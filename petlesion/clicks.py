@@ -108,13 +108,12 @@ def parse_clicks(text: str | bytes) -> ParsedClicks:
     unknown: Counter[str] = Counter()
     infinite = 0
     for name, point in _named_points(data):
-        position = _position(point)
-        if name not in {TUMOR, BACKGROUND}:
+        if name not in (TUMOR, BACKGROUND):  # a name may be anything, hashable or not
             unknown[_shown(name)] += 1
-        elif not all(map(math.isfinite, position)):
-            infinite += 1
-        else:
+        elif all(map(math.isfinite, position := _position(point))):
             (tumor if name == TUMOR else background).append(position)
+        else:
+            infinite += 1
     return ParsedClicks(tuple(tumor), tuple(background), _reading_warnings(data, unknown, infinite))
 
 

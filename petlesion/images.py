@@ -246,13 +246,14 @@ def _mha_checksum(path: Path) -> int | None:
         raise _FaultError("keeps its pixels in another file: save it as one .mha")
     if not re.search(rb"^CompressedData *= *T", text, re.MULTILINE | re.IGNORECASE):
         return None  # ITK itself notices when raw pixels are missing
-    size = re.search(rb"^CompressedDataSize *= *(\d+)", text, re.MULTILINE)
+    if not (size := re.search(rb"^CompressedDataSize *= *(\d+)", text, re.MULTILINE)):
+        raise _FaultError(DAMAGED)  # ITK needs it, and makes wrong pixels without
     with path.open("rb") as stream:
         stream.seek(start)
-        if stream.read(2) == b"\x1f\x8b":  # gzip, which MetaImage readers take as well
+        if stream.read(2) == b"\x1f\x8b":  # gzip, which MetaImage takes as well
             _unzipped_bytes(path, start)
             return None
-        stream.seek((start + int(size[1]) if size else path.stat().st_size) - 4)
+        stream.seek(start + int(size[1]) - 4)
         return int.from_bytes(stream.read(4), "big")
 
 
