@@ -19,19 +19,8 @@ LAYERS = (
     {"__init__", "volume", "clicks", "shapes"},
     {"case", "lesions", "limits", "images", "itk", "listing"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
-    | {
-        "anatomy",
-        "body",
-        "canvas",
-        "organs",
-        "seeding",
-        "uptake",
-        "scanner",
-        "phantom_files",
-        "fallback",
-        "picture",
-        "table",
-    },
+    | {"anatomy", "body", "canvas", "organs", "phantom_files", "scanner", "seeding", "uptake"}
+    | {"fallback", "picture", "table"},
     {"recipe", "recipes"},
     {"inference"},
     {"training"},
