@@ -50,9 +50,7 @@ class Box:
 
     def __post_init__(self) -> None:
         if any(not 0 <= a < b for a, b in zip(self.start_zyx, self.stop_zyx, strict=True)):
-            raise ValueError(
-                f"a box holds voxels from 0 on; got {self.start_zyx} to {self.stop_zyx} (z, y, x)"
-            )
+            raise ValueError(f"a box holds voxels from 0 on; got {self.start_zyx} to {self.stop_zyx} (z, y, x)")
 
     @classmethod
     def whole(cls, shape_zyx: Index) -> Box:
@@ -103,8 +101,7 @@ class Box:
         It grows to both sides alike, and to the other where one ends.
         """
         sizes = [
-            min(n, max(size, extent))
-            for n, size, extent in zip(shape_zyx, self.shape_zyx, extent_zyx, strict=True)
+            min(n, max(size, extent)) for n, size, extent in zip(shape_zyx, self.shape_zyx, extent_zyx, strict=True)
         ]
         starts = [
             min(max(0, a - (size - (b - a)) // 2), n - size)
@@ -208,9 +205,7 @@ def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _uptake(coarse_suv: NDArray[Any], body: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Blocks with significant uptake, without specks apart from the body."""
-    labels = cc3d.connected_components(
-        np.ascontiguousarray((coarse_suv > UPTAKE_ABOVE_SUV) | body), connectivity=26
-    )
+    labels = cc3d.connected_components(np.ascontiguousarray((coarse_suv > UPTAKE_ABOVE_SUV) | body), connectivity=26)
     kept = np.bincount(labels.ravel()) >= SPECK_BLOCKS
     kept[0] = False
     return np.asarray(kept[labels])

@@ -230,13 +230,10 @@ def _resampling(config: Mapping[str, Any], key: str) -> ResamplingRule:
     return ResamplingRule(order, separate)
 
 
-def _normalizations(
-    plans: Mapping[str, Any], config: Mapping[str, Any], n_channels: int
-) -> tuple[Normalization, ...]:
+def _normalizations(plans: Mapping[str, Any], config: Mapping[str, Any], n_channels: int) -> tuple[Normalization, ...]:
     """One normalisation for each channel, with its training statistics where it needs them."""
     schemes, masks = (
-        _list(_need(config, key, "the configuration"), key)
-        for key in ("normalization_schemes", "use_mask_for_norm")
+        _list(_need(config, key, "the configuration"), key) for key in ("normalization_schemes", "use_mask_for_norm")
     )
     if len(schemes) != n_channels or len(masks) != n_channels:
         raise PlansError(

@@ -61,9 +61,7 @@ class Normalization:
 
     def __post_init__(self) -> None:
         if self.scheme is Scheme.CT and self.intensity is None:
-            raise ValueError(
-                f"{self.scheme} needs the channel's statistics inside the training set's lesions"
-            )
+            raise ValueError(f"{self.scheme} needs the channel's statistics inside the training set's lesions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +81,7 @@ class Scaling:
     scale: float = 1.0
 
     @classmethod
-    def of(
-        cls, rule: Normalization, image_zyx: NDArray[Any], mask_zyx: NDArray[np.bool_] | None = None
-    ) -> Scaling:
+    def of(cls, rule: Normalization, image_zyx: NDArray[Any], mask_zyx: NDArray[np.bool_] | None = None) -> Scaling:
         """The scaling of one channel.
 
         Args:

@@ -111,15 +111,11 @@ def restore(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInp
         PrepareError: When the logit is not on the grid of the input.
     """
     mask = np.zeros(model_input.shape_zyx, dtype=np.bool_)
-    resample(
-        logit_zyx, _checked(logit_zyx, model_input), _network_view(mask, model_input), lambda slab: slab > 0
-    )
+    resample(logit_zyx, _checked(logit_zyx, model_input), _network_view(mask, model_input), lambda slab: slab > 0)
     return mask
 
 
-def restore_logit(
-    logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput
-) -> NDArray[np.float32]:
+def restore_logit(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> NDArray[np.float32]:
     """The logit itself on the PET's grid, float32, (Z, Y, X), with `OUTSIDE_LOGIT` where no network looked.
 
     Args and errors are those of `restore`.

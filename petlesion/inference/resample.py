@@ -193,9 +193,7 @@ def _supports(matrix: torch.Tensor, cuts: list[slice]) -> list[slice]:
     return [slice(int(first[cut.start]), int(last[cut.stop - 1])) for cut in cuts]
 
 
-def _slabs_together(
-    source: torch.Tensor, new_shape: Index, order: int
-) -> Iterator[tuple[slice, torch.Tensor]]:
+def _slabs_together(source: torch.Tensor, new_shape: Index, order: int) -> Iterator[tuple[slice, torch.Tensor]]:
     """Slabs resampled along all axes, clipped to the range of the source where a spline overshoots."""
     planes = _plane_map((tuple(source.shape[1:]), new_shape[1:]), order, source)
     matrix = _axis_map(source.shape[0], new_shape[0], order, source)
