@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training batches: patches of prepared cases, with clicks drawn anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from petlesion.inference.nnunet_plans import Intensity
+from petlesion.recipe import HeatmapRule
+from petlesion.training.augment import flip, vary_intensity
+from petlesion.training.cases import TrainingCase
+from petlesion.training.guidance import PatchClicks, draw_guidance
+from petlesion.volume import Index
+
+N_CLICKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How patches are drawn.
+
+    Attributes:
+        patch_zyx: Size in voxels.
+        batch_size: Patches of a batch.
+        lesion_share: Share of patches around a lesion voxel, where the case has one.
+        hot_share: Share around a background click: the uptake that is mistaken for tumour.
+        without_clicks: Share of patches without any click.
+        augment: Whether patches are flipped and varied in intensity.
+    """
+
+    patch_zyx: Index = (48, 48, 48)
+    batch_size: int = 2
+    lesion_share: float = 0.6
+    hot_share: float = 0.25
+    without_clicks: float = 0.15
+    augment: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """A source of batches.
+
+    Attributes:
+        cases: What patches are cut from.
+        pet: Statistics of the PET channel, to read SUV from normalised values.
+        heatmap: How clicks are drawn.
+        sampling: How patches are drawn.
+    """
+
+    cases: Sequence[TrainingCase]
+    pet: Intensity
+    heatmap: HeatmapRule
+    sampling: Sampling
+
+    def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and the truth, int64 (B, Z, Y, X)."""
+        pairs = [self._patch(rng) for _ in range(self.sampling.batch_size)]
+        images = torch.from_numpy(np.stack([image for image, _ in pairs]))
+        return images, torch.from_numpy(np.stack([truth for _, truth in pairs]).astype(np.int64))
+
+    def _patch(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        case = self.cases[rng.integers(len(self.cases))]
+        n_tumor, n_background = draw_counts(rng, self.sampling.without_clicks)
+        physician = rng.integers(len(case.tumor_zyx))
+        tumor = case.tumor_zyx[physician][:n_tumor]
+        background = case.background_zyx[physician][:n_background]
+        corner = self._corner(case, case.background_zyx[physician], rng)
+        image, truth = cut(case, corner, self.sampling.patch_zyx)
+        suv = np.maximum(image[1] * np.float32(self.pet.std) + np.float32(self.pet.mean), 0)
+        clicks = PatchClicks(tumor - corner, _suv_at(case, tumor, self.pet), background - corner)
+        z, y, x = (float(s) for s in case.scale_zyx)
+        image[2] = draw_guidance(suv, clicks, (z, y, x), self.heatmap)
+        if not self.sampling.augment:
+            return image, truth
+        vary_intensity(image, self.pet, rng)
+        return flip(image, truth, rng)
+
+    def _corner(
+        self, case: TrainingCase, background_zyx: NDArray[np.float64], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """First voxel of a patch, kept inside the image where that is large enough."""
+        room = np.array(case.truth_zyx.shape) - self.sampling.patch_zyx
+        kind = rng.random()
+        if kind < self.sampling.lesion_share and len(case.spots_zyx):
+            centre = case.spots_zyx[rng.integers(len(case.spots_zyx))]
+        elif kind < self.sampling.lesion_share + self.sampling.hot_share and len(background_zyx):
+            centre = np.rint(background_zyx[rng.integers(len(background_zyx))]).astype(np.int64)
+        else:
+            return rng.integers(0, np.maximum(room, 0) + 1)
+        around = np.array(self.sampling.patch_zyx) // 3
+        corner = centre - np.array(self.sampling.patch_zyx) // 2 + rng.integers(-around, around + 1)
+        return np.asarray(np.clip(corner, 0, np.maximum(room, 0)), dtype=np.int64)
+
+
+def draw_counts(rng: np.random.Generator, without: float) -> tuple[int, int]:
+    """Clicks of each kind: none at all, the same number of both (as the challenge's steps), or any numbers."""
+    if rng.random() < without:
+        return 0, 0
+    n_tumor = int(rng.integers(0, N_CLICKS + 1))
+    return (n_tumor, n_tumor) if rng.random() < 0.5 else (n_tumor, int(rng.integers(0, N_CLICKS + 1)))
+
+
+def cut(
+    case: TrainingCase, corner_zyx: NDArray[np.int64], patch_zyx: Index
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """A patch with an empty third channel, zero where the image ends, and its truth."""
+    window = tuple(slice(int(c), int(c) + p) for c, p in zip(corner_zyx, patch_zyx, strict=True))
+    image, truth = np.zeros((3, *patch_zyx), np.float32), np.zeros(patch_zyx, np.uint8)
+    found = case.truth_zyx[window]
+    held = tuple(slice(0, n) for n in found.shape)
+    image[(slice(0, 2), *held)] = case.image_czyx[(slice(None), *window)]
+    truth[held] = found
+    return image, truth
+
+
+def _suv_at(case: TrainingCase, points_zyx: NDArray[np.float64], pet: Intensity) -> NDArray[np.float64]:
+    """SUV at points of the network's grid, (N,)."""
+    last = np.array(case.truth_zyx.shape) - 1
+    z, y, x = np.clip(np.rint(points_zyx).astype(int), 0, last).T
+    return np.asarray(case.image_czyx[1, z, y, x].astype(np.float64) * pet.std + pet.mean)

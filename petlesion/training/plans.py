@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nnU-Net's plans.json and dataset.json for the small networks that are shipped, as stock nnU-Net 2.x reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petlesion.volume import Index
+
+CONFIGURATION = "3d_fullres"
+CHANNELS = ("CT", "PET", "noNorm")
+RESAMPLE = "resample_data_or_seg_to_shape"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SmallNetwork:
+    """A small ResEnc U-Net and the grid that it sees.
+
+    Attributes:
+        features: Channels of each stage, from the full resolution downwards; each stage halves the one before.
+        blocks: Residual blocks of each stage.
+        patch_zyx: Patch in voxels, the same in training and inference: instance norm depends on it.
+        spacing_mm: Isotropic spacing of the network's grid.
+        batch_size: Patches of a training step.
+    """
+
+    features: tuple[int, ...] = (8, 16, 32, 64, 64)
+    blocks: tuple[int, ...] = (1, 1, 2, 2, 2)
+    patch_zyx: Index = (48, 48, 48)
+    spacing_mm: float = 4.0
+    batch_size: int = 2
+
+
+def plans_json(network: SmallNetwork, lesion_values: Sequence[NDArray[np.float32]], name: str) -> Json:
+    """The plans of a small network.
+
+    Args:
+        network: Its size and grid.
+        lesion_values: CT in HU and PET in SUV, each of the voxels inside lesions of the training set, (N,).
+        name: Name of the data set.
+    """
+    return {
+        "dataset_name": name,
+        "plans_name": "petlesionSmallPlans",
+        "original_median_spacing_after_transp": [network.spacing_mm] * 3,
+        "original_median_shape_after_transp": [245, 100, 120],
+        "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "configurations": {CONFIGURATION: _configuration(network)},
+        "experiment_planner_used": "petlesion",
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {
+            str(i): intensity_properties(values) for i, values in enumerate((*lesion_values, np.zeros(1, np.float32)))
+        },
+    }
+
+
+def dataset_json(n_training: int) -> Json:
+    """The data-set description; the third channel, the click heatmap in [-1, 1], is not normalised."""
+    return {
+        "channel_names": {str(i): name for i, name in enumerate(CHANNELS)},
+        "labels": {"background": 0, "lesion": 1},
+        "numTraining": n_training,
+        "file_ending": ".mha",
+        "overwrite_image_reader_writer": "SimpleITKIO",
+    }
+
+
+def intensity_properties(values: NDArray[np.float32]) -> dict[str, float]:
+    """nnU-Net's statistics of a channel over foreground voxels (N,), in the channel's unit."""
+    low, median, high = np.percentile(values, [0.5, 50.0, 99.5])
+    numbers = {
+        "max": values.max(),
+        "mean": values.mean(dtype=np.float64),
+        "median": median,
+        "min": values.min(),
+        "percentile_00_5": low,
+        "percentile_99_5": high,
+        "std": values.std(dtype=np.float64),
+    }
+    return {key: round(float(number), 6) for key, number in numbers.items()}
+
+
+def _configuration(network: SmallNetwork) -> Json:
+    stages = len(network.features)
+    resampling: Json = {}
+    for what, order, is_seg in (("data", 3, False), ("seg", 1, True), ("probabilities", 1, False)):
+        resampling[f"resampling_fn_{what}"] = RESAMPLE
+        kwargs = {"is_seg": is_seg, "order": order, "order_z": 0, "force_separate_z": None}
+        resampling[f"resampling_fn_{what}_kwargs"] = kwargs
+    return {
+        "data_identifier": "petlesionSmallPlans_3d_fullres",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": network.batch_size,
+        "patch_size": list(network.patch_zyx),
+        "median_image_size_in_voxels": [245.0, 100.0, 120.0],
+        "spacing": [network.spacing_mm] * 3,
+        "normalization_schemes": ["CTNormalization", "CTNormalization", "NoNormalization"],
+        "use_mask_for_norm": [False, False, False],
+        **resampling,
+        "architecture": {
+            "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+            "arch_kwargs": {
+                "n_stages": stages,
+                "features_per_stage": list(network.features),
+                "conv_op": "torch.nn.modules.conv.Conv3d",
+                "kernel_sizes": [[3, 3, 3]] * stages,
+                "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
+                "n_blocks_per_stage": list(network.blocks),
+                "n_conv_per_stage_decoder": [1] * (stages - 1),
+                "conv_bias": True,
+                "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+                "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+                "dropout_op": None,
+                "dropout_op_kwargs": None,
+                "nonlin": "torch.nn.LeakyReLU",
+                "nonlin_kwargs": {"inplace": True},
+            },
+            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+        },
+        "batch_dice": True,
+    }
