@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from petlesion.lesions import measure_lesions
+from petlesion.lesions import LesionMask, measure_lesions, tmtv_ml
 from petlesion.volume import GridError, Triple, Volume
 
 if TYPE_CHECKING:
@@ -134,6 +134,6 @@ def _draw(axes: Axes, view: Projection) -> None:
 
 
 def _headline(pet_suv: Volume, mask: Volume) -> str:
-    lesions = measure_lesions(mask, pet_suv)
+    lesions = measure_lesions(LesionMask.of(mask.array_zyx != 0, mask.grid), pet_suv)
     count = f"{len(lesions)} lesion{'' if len(lesions) == 1 else 's'}"
-    return f"{count}, {sum(lesion.volume_ml for lesion in lesions):.1f} ml"
+    return f"{count}, {tmtv_ml(lesions):.1f} ml"

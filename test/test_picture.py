@@ -35,9 +35,7 @@ def restored(patient, axes, signs):
     array = np.flip(array, tuple(i for i in range(3) if signs[i] < 0))
     direction = np.zeros((3, 3))
     direction[list(axes), range(3)] = signs
-    corner = tuple(
-        0 if s > 0 else patient.grid.size_xyz[a] - 1 for a, s in sorted(zip(axes, signs, strict=True))
-    )
+    corner = tuple(0 if s > 0 else patient.grid.size_xyz[a] - 1 for a, s in sorted(zip(axes, signs, strict=True)))
     grid = Grid(
         array.shape,
         tuple(patient.grid.spacing_mm[a] for a in axes),
@@ -48,7 +46,8 @@ def restored(patient, axes, signs):
 
 
 def red_pixels(path):
-    red, green, blue = np.asarray(Image.open(path).convert("RGB")).astype(int).transpose(2, 0, 1)
+    with Image.open(path) as picture:
+        red, green, blue = np.asarray(picture.convert("RGB")).astype(int).transpose(2, 0, 1)
     return int(((red - green > 60) & (red - blue > 60)).sum())
 
 
@@ -59,6 +58,11 @@ def test_a_mask_without_lesions_is_a_picture_without_red(tmp_path):
 
 def test_a_lesion_is_red_in_the_picture(tmp_path):
     mip_picture(ramp(), one_voxel(0, 1, 2), tmp_path / "a.png")
+    assert red_pixels(tmp_path / "a.png") > 100
+
+
+def test_a_mask_may_come_from_a_file_as_floats(tmp_path):
+    mip_picture(ramp(), volume(one_voxel(0, 1, 2).array_zyx.astype(np.float32)), tmp_path / "a.png")
     assert red_pixels(tmp_path / "a.png") > 100
 
 
@@ -106,7 +110,8 @@ def test_flat_and_tall_volumes_give_pictures_of_a_sane_size(tmp_path, size, spac
     grid = Grid(size, spacing)
     pet = Volume(np.ones(grid.shape_zyx, np.float32), grid)
     mip_picture(pet, Volume(np.ones(grid.shape_zyx, np.uint8), grid), tmp_path / "a.png")
-    width, height = Image.open(tmp_path / "a.png").size
+    with Image.open(tmp_path / "a.png") as picture:
+        width, height = picture.size
     assert 100 < width < 3000
     assert 100 < height < 3000
 
