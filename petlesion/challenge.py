@@ -7,6 +7,7 @@ add `inputs.json`: where it is there, it says where the sockets lie.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -201,12 +202,12 @@ def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".petlesion-", dir=output_dir) as probe:
             (Path(probe) / "probe").write_bytes(b"0")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(13, f"no permission to write in {folder}")
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         stale = _masks(folder)
     except OSError as error:
         raise OutputError(
-            f"the output folder must be writable; {shown(output_dir)} is not for uid {os.getuid()}: "
+            f"the output folder must be writable; {shown(output_dir)} is not for uid {os.geteuid()}: "
             f"{reason(error)}; mount it writable for that user"
         ) from None
     names = ", ".join(printable(path.name) for path in stale)
