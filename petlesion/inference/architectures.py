@@ -68,9 +68,7 @@ def network_from_plans(
     try:
         network: nn.Module = unet(input_channels=n_inputs, num_classes=n_outputs, **arguments)
     except (TypeError, ValueError, IndexError, AssertionError, RuntimeError) as error:
-        raise NetworkError(
-            f"plans, configuration {configuration}: {name} cannot be built so: {error}"
-        ) from error
+        raise NetworkError(f"plans, configuration {configuration}: {name} cannot be built so: {error}") from error
     return network
 
 
@@ -89,9 +87,7 @@ def configuration_of(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
             known = sorted(held) if isinstance(held, dict) else []
             raise NetworkError(f"plans hold the configurations {known}, not {following!r}")
         if following in seen:
-            raise NetworkError(
-                f"a configuration cannot inherit from itself: {' -> '.join([*seen, str(following)])}"
-            )
+            raise NetworkError(f"a configuration cannot inherit from itself: {' -> '.join([*seen, str(following)])}")
         seen.append(str(following))
         chain.append(held[following])
         following = held[following].get("inherits_from")
@@ -107,9 +103,7 @@ def _architecture(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
     if given is None and "UNet_class_name" in configuration:
         return _older_architecture(configuration)
     if not isinstance(given, dict) or not isinstance(given.get("arch_kwargs"), dict):
-        raise NetworkError(
-            'plans: a configuration needs an "architecture" with "network_class_name" and "arch_kwargs"'
-        )
+        raise NetworkError('plans: a configuration needs an "architecture" with "network_class_name" and "arch_kwargs"')
     needed = {"network_class_name", "_kw_requires_import"} - given.keys()
     if needed:
         raise NetworkError(f'plans: the "architecture" lacks {sorted(needed)}')
@@ -137,9 +131,7 @@ def _older_architecture(old: Mapping[str, Any]) -> dict[str, Any]:
         "arch_kwargs": shared
         | {
             "n_stages": len(convolutions),
-            "features_per_stage": [
-                min(widths[0] * 2**stage, widths[1]) for stage in range(len(convolutions))
-            ],
+            "features_per_stage": [min(widths[0] * 2**stage, widths[1]) for stage in range(len(convolutions))],
             "n_conv_per_stage" if name == "PlainConvUNet" else "n_blocks_per_stage": convolutions,
             "conv_op": f"torch.nn.Conv{dimension}d",
             "conv_bias": True,
@@ -161,7 +153,5 @@ def _listed(name: str, package: str, known: Mapping[str, type[Any]]) -> type[Any
     """The class of a full name, which must stand in the list `known` and claim to come from `package`."""
     found = known.get(name.rpartition(".")[2])
     if found is None or not name.startswith(package):
-        raise NetworkError(
-            f"plans may name {sorted(known)} of {package.rstrip('.')}; they name {name[:200]!r}"
-        )
+        raise NetworkError(f"plans may name {sorted(known)} of {package.rstrip('.')}; they name {name[:200]!r}")
     return found

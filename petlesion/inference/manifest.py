@@ -51,13 +51,9 @@ class FoldFile:
 
     def __post_init__(self) -> None:
         if self.fold < 0 or self.bytes < 1:
-            raise WeightsError(
-                f"a fold's number is at least 0 and its file not empty; got {self.fold}, {self.bytes}"
-            )
+            raise WeightsError(f"a fold's number is at least 0 and its file not empty; got {self.fold}, {self.bytes}")
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise WeightsError(
-                f"a SHA-256 has 64 digits of 0-9 and a-f; fold {self.fold} has {self.sha256[:80]!r}"
-            )
+            raise WeightsError(f"a SHA-256 has 64 digits of 0-9 and a-f; fold {self.fold} has {self.sha256[:80]!r}")
         _check_relative(self.file)
 
 
@@ -101,9 +97,7 @@ class ModelEntry:
     def __post_init__(self) -> None:
         for name in ("system", "role"):
             if not re.fullmatch(r"[a-z0-9][a-z0-9_]*", getattr(self, name)):
-                raise WeightsError(
-                    f"a model's {name} is a word of a-z, 0-9 and _; got {getattr(self, name)[:80]!r}"
-                )
+                raise WeightsError(f"a model's {name} is a word of a-z, 0-9 and _; got {getattr(self, name)[:80]!r}")
         if self.architecture not in get_args(Architecture):
             raise WeightsError(
                 f"{self.name}: an architecture is one of {get_args(Architecture)}; got {self.architecture!r}"
@@ -134,9 +128,7 @@ class ModelEntry:
         for fold in self.folds:
             if fold.fold == number:
                 return fold
-        raise WeightsError(
-            f"{self.name} has the folds {list(self.fold_numbers)}, not {number}; choose among them"
-        )
+        raise WeightsError(f"{self.name} has the folds {list(self.fold_numbers)}, not {number}; choose among them")
 
 
 def parse_manifest(text: str | bytes, where: str = "manifest.json") -> tuple[ModelEntry, ...]:
@@ -159,9 +151,7 @@ def parse_manifest(text: str | bytes, where: str = "manifest.json") -> tuple[Mod
     names = [entry.name for entry in entries]
     for name in names:
         if names.count(name) > 1:
-            raise WeightsError(
-                f"{where}: a system's role is listed once; {name} is listed {names.count(name)} times"
-            )
+            raise WeightsError(f"{where}: a system's role is listed once; {name} is listed {names.count(name)} times")
     return entries
 
 
@@ -209,8 +199,7 @@ def _parse_model(model: object, where: str) -> ModelEntry:
             mirror_axes=_listed(fields, "mirror_axes", int, where) if "mirror_axes" in fields else (0, 1, 2),
             synthetic=_typed(fields, "synthetic", bool, where),
             folds=tuple(
-                _parse_fold(fold, f"{where}.folds[{i}]")
-                for i, fold in enumerate(_typed(fields, "folds", list, where))
+                _parse_fold(fold, f"{where}.folds[{i}]") for i, fold in enumerate(_typed(fields, "folds", list, where))
             ),
             **words,
             **optional,
@@ -258,14 +247,5 @@ def _listed(fields: Mapping[str, Any], key: str, kind: type, where: str) -> tupl
 def _check_relative(path: str) -> None:
     """Refuse a path that could leave the manifest's folder."""
     parts = PurePosixPath(path).parts
-    if (
-        not parts
-        or path.startswith("/")
-        or ".." in parts
-        or "\\" in path
-        or "\0" in path
-        or Path(path).is_absolute()
-    ):
-        raise WeightsError(
-            f"a file of a manifest lies inside its folder, named by a relative path; got {path[:200]!r}"
-        )
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or Path(path).is_absolute():
+        raise WeightsError(f"a file of a manifest lies inside its folder, named by a relative path; got {path[:200]!r}")
