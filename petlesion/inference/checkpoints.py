@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from petlesion.inference.manifest import WeightsError
-from petlesion.inference.networks import canonical_keys, check_state
+from petlesion.inference.networks import canonical_keys, check_shapes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +116,7 @@ def canonical_weights(weights: Mapping[str, torch.Tensor], network: nn.Module, w
         name = names.get(plain, plain)
         if not _same(found.setdefault(name, tensor), tensor):
             raise WeightsError(f"{where}: {key} and {name} are one layer, but hold different weights")
-    check_state(network, found, where)
+    check_shapes(network, {key: tensor.shape for key, tensor in found.items()}, where)
     return found
 
 

@@ -25,7 +25,7 @@ __all__ = [
     "canonical_keys",
     "canonical_state",
     "check_models",
-    "check_state",
+    "check_shapes",
     "count_parameters",
     "fill",
     "fuse_binary_head",
@@ -59,26 +59,26 @@ def canonical_state(network: nn.Module) -> dict[str, torch.Tensor]:
     return {key: tensor for key, tensor in network.state_dict().items() if first[key] == key}
 
 
-def check_state(network: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
+def check_shapes(network: nn.Module, shapes: Mapping[str, Sequence[int]], where: str) -> None:
     """Refuse weights that are not exactly those of the network.
 
     Args:
         network: The network, on any device.
-        state: Its weights, each under its canonical key.
+        shapes: The shape of each weight under its canonical key.
         where: The file they come from, for messages.
 
     Raises:
         WeightsError: Names the file and the first keys that are missing, unexpected or of another shape.
     """
     tensors = network.state_dict(keep_vars=True)
-    expected = {key: tensors[key].shape for key in set(canonical_keys(network).values())}
-    if missing := sorted(expected.keys() - state.keys()):
+    expected = {key: tuple(tensors[key].shape) for key in set(canonical_keys(network).values())}
+    if missing := sorted(expected.keys() - shapes.keys()):
         raise WeightsError(f"{where}: {len(missing)} of the network's keys are missing: {_some(missing)}")
-    if unexpected := sorted(state.keys() - expected.keys()):
+    if unexpected := sorted(shapes.keys() - expected.keys()):
         raise WeightsError(f"{where}: {len(unexpected)} keys are not of the network: {_some(unexpected)}")
     for key, shape in sorted(expected.items()):
-        if state[key].shape != shape:
-            raise WeightsError(f"{where}: {key} must have the shape {tuple(shape)}; it has {tuple(state[key].shape)}")
+        if tuple(shapes[key]) != shape:
+            raise WeightsError(f"{where}: {key} must have the shape {shape}; it has {tuple(shapes[key])}")
 
 
 def parameter_types(network: nn.Module, device: torch.device) -> dict[str, torch.dtype]:
@@ -105,7 +105,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], device: torch.de
     Raises:
         WeightsError: When the weights are not exactly those of the network.
     """
-    check_state(network, state, where)
+    check_shapes(network, {key: tensor.shape for key, tensor in state.items()}, where)
     types = parameter_types(network, device)
     placed = {key: tensor.to(device, types[key]) for key, tensor in state.items()}
     network.load_state_dict(placed, strict=False, assign=True)  # checked above; names of the same layer are left out
@@ -186,16 +186,21 @@ def meta_network(plans: Mapping[str, Any], dataset: Mapping[str, Any], entry: Mo
 
 
 def check_models(store: ModelStore) -> None:
-    """Refuse a store in which a fold of an nnU-Net model is not exactly the network that its plans describe.
+    """Refuse a store with a file missing, or a fold that is not exactly the network of its plans.
+
+    Only the heads of the files are read, so that a container can do this at every start; the SHA-256 is checked when
+    a fold is loaded, or by `ModelStore.verify`.
 
     Raises:
         WeightsError: Names the file and the key.
     """
     for entry in store.entries:
-        if entry.architecture == "nnunet":
-            network = meta_network(store.plans(entry), store.dataset(entry), entry)
-            for fold in entry.folds:
-                check_state(network, store.load(entry, fold.fold), str(store.root / fold.file))
+        nnunet = entry.architecture == "nnunet"
+        network = meta_network(store.plans(entry), store.dataset(entry), entry) if nnunet else None
+        for fold in entry.folds:
+            shapes = store.shapes(entry, fold.fold)
+            if network is not None:
+                check_shapes(network, shapes, str(store.root / fold.file))
 
 
 def _difference(rows: torch.Tensor) -> nn.Parameter:

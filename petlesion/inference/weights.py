@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 
 from petlesion.inference.manifest import (
@@ -107,6 +107,21 @@ class ModelStore:
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise WeightsError(f"{path} must be a safetensors file ({error}); {COPY_AGAIN}") from error
         return state
+
+    def shapes(self, entry: ModelEntry, fold: int) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of a fold's weights, from the head of its file: quick, and without its SHA-256.
+
+        Raises:
+            WeightsError: When the file is missing, of another size, or no safetensors file.
+        """
+        record = entry.fold(fold)
+        path = self._inside(record.file)
+        _check_size(path, record)
+        try:
+            with safe_open(path, framework="pt") as file:
+                return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - no mapping
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise WeightsError(f"{path} must be a safetensors file ({error}); {COPY_AGAIN}") from error
 
     def verify(self) -> int:
         """Read everything that the manifest names.
@@ -230,15 +245,23 @@ def _stored(key: str, tensor: torch.Tensor, *, half: bool) -> torch.Tensor:
 
 def _check_content(path: Path, record: FoldFile) -> None:
     """Refuse a file that is not, byte for byte, the one of the manifest."""
+    _check_size(path, record)
+    try:
+        digest = _sha256(path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror or error}; {COPY_AGAIN}") from error
+    if digest != record.sha256:
+        raise WeightsError(f"{path} must have the SHA-256 {record.sha256}; it has {digest}; {COPY_AGAIN}")
+
+
+def _check_size(path: Path, record: FoldFile) -> None:
+    """Refuse a file that is missing or not of the manifest's size."""
     try:
         size = path.stat().st_size
-        digest = _sha256(path) if size == record.bytes else ""
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}; {COPY_AGAIN}") from error
     if size != record.bytes:
         raise WeightsError(f"{path} must have {record.bytes} bytes; it has {size}; {COPY_AGAIN}")
-    if digest != record.sha256:
-        raise WeightsError(f"{path} must have the SHA-256 {record.sha256}; it has {digest}; {COPY_AGAIN}")
 
 
 def _sha256(path: Path) -> str:

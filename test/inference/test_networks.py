@@ -18,7 +18,7 @@ from petlesion.inference.networks import (
     parameter_types,
 )
 from petlesion.inference.weights import ModelStore, WeightsError, write_model
-from test.inference.models import ENTRY, toy_network
+from test.inference.models import ENTRY, TRACER, toy_network
 from test.nnunet_reference import toy_dataset, toy_plans
 
 CPU = torch.device("cpu")
@@ -164,6 +164,17 @@ def test_weights_of_another_network_are_refused_by_file_and_key(tmp_path, change
 
 def test_a_sound_store_passes(tmp_path):
     check_models(store_with(tmp_path, canonical_state(toy_network())))
+
+
+@pytest.mark.parametrize("file", ["mesbah/fdg/fold_0.safetensors", "mesbah/tracer/fold_1.safetensors"])
+def test_a_missing_file_of_any_model_is_found_at_the_start(tmp_path, file):
+    store_with(tmp_path, canonical_state(toy_network()))
+    write_model(tmp_path, TRACER, {fold: {"weight": torch.zeros(1)} for fold in range(2)})
+    store = ModelStore.open(tmp_path)
+    check_models(store)
+    (tmp_path / file).unlink()
+    with pytest.raises(WeightsError, match=f"{file} cannot be read"):
+        check_models(store)
 
 
 def test_buffers_of_batch_norm_are_weights_too(tmp_path):

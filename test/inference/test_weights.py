@@ -148,6 +148,14 @@ def test_a_damaged_file_is_named(tmp_path, damage, said):
         store.verify()
 
 
+def test_the_head_of_a_file_names_its_weights(tmp_path):
+    store = store_with(tmp_path)
+    assert store.shapes(store.entries[0], 0) == {"conv.weight": (1, 2), "norm.weight": (1,), "seen": ()}
+    truncate(tmp_path / "mesbah/fdg/fold_0.safetensors")
+    with pytest.raises(WeightsError, match="bytes; it has"):
+        store.shapes(store.entries[0], 0)
+
+
 def test_a_file_that_is_no_safetensors_is_refused_though_its_digest_is_right(tmp_path):
     store = store_with(tmp_path)
     manifest = tmp_path / "mesbah/fdg/plans.json"
@@ -157,8 +165,9 @@ def test_a_file_that_is_no_safetensors_is_refused_though_its_digest_is_right(tmp
         bytes=manifest.stat().st_size,
         sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
     )
-    with pytest.raises(WeightsError, match="must be a safetensors file"):
-        store.load(replace(store.entries[0], folds=(fold,)), 0)
+    for read in (store.load, store.shapes):
+        with pytest.raises(WeightsError, match="must be a safetensors file"):
+            read(replace(store.entries[0], folds=(fold,)), 0)
 
 
 @pytest.mark.parametrize("name", ["fold_0.safetensors", "plans.json"])
