@@ -4,7 +4,7 @@ import string
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from petlesion.inference.manifest import JSON_BYTES, FoldFile, ModelEntry, WeightsError, parse_manifest, render_manifest
@@ -77,6 +77,7 @@ ENTRIES = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.lists(ENTRIES, max_size=3, unique_by=lambda entry: entry.name))
 def test_reading_undoes_writing(entries):
     assert parse_manifest(render_manifest(entries)) == tuple(entries)
@@ -88,12 +89,14 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*json.loads(manifest())["models"][0]]), JSON))
 def test_whatever_stands_in_a_field_is_read_or_refused_by_name(changes):
     found = outcome(manifest(**changes))
     assert "manifest.json" in found if isinstance(found, str) else len(found) == 1
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary() | JSON.map(json.dumps))
 def test_whatever_the_text_is_it_is_read_or_refused(text):
     found = outcome(text)
