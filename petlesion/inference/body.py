@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BODY_ABOVE_HU = -800.0
 UPTAKE_ABOVE_SUV = 1.0
-PART_ABOVE_SUV = 0.1  # an arm apart from the trunk takes up tracer; a table does not
+PART_ABOVE_SUV = 0.1  # trunk, head and arms take up tracer; a table does not
 PART_ABOVE_ML = 100.0
 SPECK_BLOCKS = 4  # uptake in fewer connected blocks, apart from the body, is noise
 COARSE_MM = 5.0
@@ -143,7 +143,8 @@ def body_box(case: PetCtCase, min_extent_zyx: Index) -> Box | None:
     coarse = None if body is None else bounding_box(body | _uptake(pet, body))
     if coarse is None:
         return None
-    box = _fine(coarse, steps, shape).widened(MARGIN_VOXELS, shape)
+    unseen = max(steps) - 1  # voxels between two samples of the CT
+    box = _fine(coarse, steps, shape).widened(MARGIN_VOXELS + unseen, shape)
     for x, y, z in (*case.clicks.tumor_xyz, *case.clicks.background_xyz):
         box = box.joined(Box((z, y, x), (z + 1, y + 1, x + 1)).widened(MARGIN_VOXELS, shape))
     box = box.grown(min_extent_zyx, shape)
@@ -153,8 +154,12 @@ def body_box(case: PetCtCase, min_extent_zyx: Index) -> Box | None:
 def _block_maxima(array_zyx: NDArray[Any], steps: Index) -> NDArray[Any]:
     """Maximum of each block of `steps` voxels, the last ones cut off where the array ends."""
     for axis, step in enumerate(steps):
-        if step > 1:
-            array_zyx = np.maximum.reduceat(array_zyx, np.arange(0, array_zyx.shape[axis], step), axis=axis)
+        lines = np.moveaxis(array_zyx, axis, 0)
+        maxima = lines[::step].copy(order="K")
+        for offset in range(1, step):
+            others = lines[offset::step]
+            np.maximum(maxima[: len(others)], others, out=maxima[: len(others)])
+        array_zyx = np.moveaxis(maxima, 0, axis)
     return array_zyx
 
 
@@ -169,7 +174,7 @@ def _fine(coarse: Box, steps: Index, shape_zyx: Index) -> Box:
 def _body(
     ct_hu: NDArray[Any], coarse_suv: NDArray[Any], steps: Index, spacing_zyx_mm: Triple
 ) -> NDArray[np.bool_] | None:
-    """The body on the coarse grid: the largest part that is no air, and the parts apart that take up tracer.
+    """The body on the coarse grid: the parts that are no air and take up tracer; the largest where none does.
 
     An opening by one block takes the table's shells, blankets and tubes off before parts are told apart.
     """
@@ -182,8 +187,8 @@ def _body(
         return None
     sums = np.bincount(labels.ravel(), weights=coarse_suv.ravel(), minlength=len(sizes))
     parts = (sizes * block_ml >= PART_ABOVE_ML) & (sums > PART_ABOVE_SUV * sizes)
-    parts[sizes.argmax()] = True
-    parts[0] = False
+    if not parts.any():
+        parts[sizes.argmax()] = True
     return np.asarray(parts[labels])
 
 

@@ -126,5 +126,5 @@ def mean_and_std(image_zyx: NDArray[Any], mask_zyx: NDArray[np.bool_] | None = N
     if n == 0:
         return 0.0, 0.0
     mean = math.fsum(float(plane.sum(dtype=np.float64)) for plane in slices) / n
-    squares = (float(np.square(plane - mean, dtype=np.float64).sum()) for plane in slices)
+    squares = (float(np.square(np.subtract(plane, mean, dtype=np.float64)).sum()) for plane in slices)
     return mean, math.sqrt(math.fsum(squares) / n)

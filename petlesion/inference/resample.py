@@ -49,8 +49,8 @@ class ResamplingRule:
 
 
 def resampled_shape(shape: Index, spacing_mm: Triple, new_spacing_mm: Triple) -> Index:
-    """Shape of an array after a change of spacing, rounded as nnU-Net's `compute_new_shape` rounds."""
-    z, y, x = (round(old / new * n) for old, new, n in zip(spacing_mm, new_spacing_mm, shape, strict=True))
+    """Shape of an array after a change of spacing, rounded as nnU-Net rounds, but never to nothing."""
+    z, y, x = (max(1, round(old / new * n)) for old, new, n in zip(spacing_mm, new_spacing_mm, shape, strict=True))
     return (z, y, x)
 
 
