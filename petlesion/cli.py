@@ -13,9 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from petlesion.recipes import RECIPES
 
 if TYPE_CHECKING:
     from petlesion.volume import Grid
@@ -157,7 +159,7 @@ def _add_weights(parser: argparse.ArgumentParser) -> None:
         metavar="SRC",
         help="folder with plans.json, dataset.json and fold_k, or with .pth files",
     )
-    take.add_argument("--recipe", required=True, metavar="NAME")
+    take.add_argument("--recipe", required=True, choices=sorted(RECIPES))
     take.add_argument("--role", required=True, choices=("tracer", "fdg", "psma"))
     take.add_argument("--out", type=Path, required=True, metavar="DIR", help="store to write into")
     take.add_argument("--license", default="unstated", metavar="ID", help="SPDX identifier, kept in the manifest")
@@ -181,16 +183,28 @@ def _do_weights(arguments: argparse.Namespace, _started_s: float) -> int:
 
 
 def _import_weights(arguments: argparse.Namespace) -> int:
-    from petlesion.inference.published import import_model
+    import torch
 
-    entry = import_model(
-        arguments.source,
-        recipe_name=arguments.recipe,
-        role=arguments.role,
-        out=arguments.out,
-        licence=arguments.license,
-    )
+    from petlesion.inference.published import fold_files, import_nnunet_folder, import_state_dicts
+    from petlesion.inference.tracer import MipCnn
+
+    what: dict[str, Any] = {
+        "recipe_name": arguments.recipe,
+        "role": arguments.role,
+        "out": arguments.out,
+        "licence": arguments.license,
+        "source": arguments.origin or arguments.source.name,
+    }
+    if arguments.role == "tracer":
+        with torch.device("meta"):
+            imported = import_state_dicts(fold_files(arguments.source), MipCnn(), **what)
+    else:
+        channels = RECIPES[arguments.recipe].stages[0].channels
+        imported = import_nnunet_folder(arguments.source, channels=channels, **what)
+    entry = imported.entry
     print(f"{entry.name}: {len(entry.folds)} folds into {arguments.out}; licence: {entry.licence}; {entry.source}")
+    for note in imported.notes:
+        print(f"note: {note}")
     return 0
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from petlesion.case import CaseError
+from petlesion.case import CaseError, Tracer
 from petlesion.challenge import MASK_SLUG
 from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
@@ -25,7 +25,7 @@ from petlesion.inference.networks import check_models
 from petlesion.inference.nnunet_plans import PlansError
 from petlesion.inference.plan import PlanError
 from petlesion.inference.weights import ModelStore, WeightsError
-from petlesion.limits import OutOfLimitsError, Terminated
+from petlesion.limits import Limits, OutOfLimitsError, Terminated
 from petlesion.options import RunOptions, add_run_options, run_options
 from petlesion.pipeline import segment
 from petlesion.progress import ProgressLine
@@ -34,6 +34,8 @@ from petlesion.report import fallback_report, report_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
+
+    from petlesion.recipe import Recipe
 
 LOG = logging.getLogger("petlesion")
 
@@ -103,6 +105,8 @@ def _process(options: RunOptions, desk: Desk) -> int:
     """The straight way: check, read, segment, write."""
     warnings = desk.check()
     store = ModelStore.open(options.weights)
+    for role in needed_roles(options.recipe, options.limits):
+        store.entry(options.recipe.name, role)
     check_models(store)
     admission = desk.read(options.reading)
     warnings += admission.warnings
@@ -115,6 +119,13 @@ def _process(options: RunOptions, desk: Desk) -> int:
         LOG.warning("warning: stopped early (%s); the mask is that of the finished sweeps", result.stopped)
     LOG.info("%d lesions, %.1f ml in all: %s", len(result.lesions), report["tmtv_ml"], path)
     return TERMINATED if result.stopped == "terminated" else DONE
+
+
+def needed_roles(recipe: Recipe, limits: Limits) -> tuple[str, ...]:
+    """The roles of the models that a run can need: the tracer's where it is to be called, and each it may route to."""
+    tracers = tuple(Tracer) if limits.tracer is None else (limits.tracer,)
+    routed = (stage.role(tracer) for stage in recipe.stages for tracer in tracers)
+    return tuple(dict.fromkeys((*(("tracer",) if limits.tracer is None else ()), *routed)))
 
 
 def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bool:

@@ -210,7 +210,7 @@ class _Run:
             model.fold_numbers,
             network_voxels=voxels,
             input_voxels=self.case.grid.n_voxels,
-        )
+        ).mirrored_only_along(model.mirror_axes)
         LOG.info("plan: %d folds x %d flips. %s", len(plan.folds), len(plan.flips), plan.reason)
         return plan
 

@@ -175,9 +175,13 @@ class Stock:
         predictor.allowed_mirroring_axes = axes
         return cls(predictor)
 
-    def mask(self, image_czyx: np.ndarray, spacing_zyx_mm: tuple[float, float, float]) -> np.ndarray:
-        """Its mask on the image's grid."""
-        with quiet():
+    def mask(
+        self, image_czyx: np.ndarray, spacing_zyx_mm: tuple[float, float, float], *, in_fp32: bool = False
+    ) -> np.ndarray:
+        """Its mask on the image's grid; with `in_fp32` its sums of tiles are not rounded to half precision."""
+        with quiet(), pytest.MonkeyPatch.context() as patch:
+            if in_fp32:
+                patch.setattr(torch, "half", torch.float32)
             return self.predictor.predict_single_npy_array(image_czyx, {"spacing": list(spacing_zyx_mm)})
 
 

@@ -8,7 +8,7 @@ end in time. The thresholds stand in the recipe; what is counted against them is
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,14 @@ class InferencePlan:
     def sweeps(self) -> tuple[tuple[int, Axes], ...]:
         """Pairs (fold, flip) in the order in which they run: every fold plain first, then flip by flip."""
         return tuple((fold, flip) for flip in self.flips for fold in self.folds)
+
+    def mirrored_only_along(self, axes: Axes) -> InferencePlan:
+        """The plan without flips along other axes: a network was not taught what it never saw mirrored."""
+        flips = tuple(flip for flip in self.flips if set(flip) <= set(axes))
+        if flips == self.flips:
+            return self
+        reason = f"{self.reason} Training mirrored the axes {_listed(axes) or 'none'} only, so no others are mirrored."
+        return replace(self, flips=flips, reason=reason)
 
 
 def plan_inference(

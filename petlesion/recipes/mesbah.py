@@ -53,7 +53,7 @@ MESBAH = Recipe(
         ),
     ),
     deviations=(
-        "No clicks give zeros, background clicks alone a negative heatmap; the released code gives NaN and a positive one.",
+        "No clicks give zeros, background clicks alone a negative heatmap; the released code: NaN, and a positive one.",
         "HeatmapRule(suv_cut=4, background_only_sign=+1) repeats the released code, for weights trained that way.",
         "The heatmap's cut is the paper's T = 3; the released code has 4.",
         "The third row of the depth table mirrors along axis (2,), as the paper says; the released code crashes there.",
