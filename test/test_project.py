@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -81,6 +82,32 @@ def test_scripts_are_executable_and_parse(name):
     subprocess.run(["bash", "-n", str(ROOT / name)], check=True)
 
 
+def environment_in(folder, variables, what="environment runtime"):
+    """Run functions of environment.sh as if `folder` were the project's root."""
+    shutil.copy(ROOT / "environment.sh", folder)
+    command = ["bash", "-euo", "pipefail", "-c", f". {folder}/environment.sh; {what}"]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, check=False)
+
+
+def test_without_a_usable_python_the_remedy_is_named(tmp_path):
+    done = environment_in(tmp_path, {"PYTHON": "/bin/false"})
+    assert done.returncode == 1
+    assert "needs Python 3.11 or newer" in done.stderr
+    assert "PYTHON=" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_what_is_installed_is_stale_once_its_requirements_change(tmp_path):
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "requirements.txt").write_text("numpy==1")
+    asked = "is_installed runtime requirements.txt"
+    assert environment_in(tmp_path, {}, asked).returncode == 1
+    assert environment_in(tmp_path, {}, f"mark_installed runtime requirements.txt; {asked}").returncode == 0
+    (tmp_path / "requirements.txt").write_text("numpy==2")
+    assert environment_in(tmp_path, {}, asked).returncode == 1
+
+
 def test_the_demo_explains_itself():
     done = subprocess.run([str(ROOT / "demo.sh"), "--help"], capture_output=True, text=True, check=True)
     assert "./demo.sh CT PET [CLICKS]" in done.stdout
@@ -91,9 +118,7 @@ def test_the_demo_explains_itself():
 )
 def test_build_refuses_what_the_image_would_only_refuse_at_the_first_case(variable, value):
     environment = os.environ | {variable: value}
-    done = subprocess.run(
-        [str(ROOT / "build.sh")], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([str(ROOT / "build.sh")], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 2
     assert value in done.stderr
 
@@ -103,9 +128,7 @@ def dockerfile():
 
 
 def test_the_image_starts_process_py_without_a_shell():
-    assert re.findall(r"^ENTRYPOINT (.*)$", dockerfile(), re.MULTILINE) == [
-        '["python", "/opt/app/process.py"]'
-    ]
+    assert re.findall(r"^ENTRYPOINT (.*)$", dockerfile(), re.MULTILINE) == ['["python", "/opt/app/process.py"]']
     assert not re.search(r"^CMD ", dockerfile(), re.MULTILINE)
 
 

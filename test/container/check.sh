@@ -20,7 +20,7 @@ finish() {
   trap - EXIT
   # What the container's user wrote, only that user (or root) can remove.
   if [ -d "$work" ] && ! rm -rf "$work" 2>/dev/null; then
-    docker run --rm -v "$work:/work" --entrypoint rm "$image" -rf /work/inside /work/rescued || true
+    docker run --rm --network none -v "$work:/work" --entrypoint rm "$image" -rf /work/inside /work/rescued || true
     rm -rf "$work" || true
   fi
   if [ -n "$private" ]; then "$starter" stop "$engine_dir"; fi
@@ -80,13 +80,18 @@ same_as_outside() {
   "$python" test/container/compare.py "$work/outside" "$work/inside"
 }
 
+# Another program of an image than its own.
+inside() {
+  docker run --rm --network none --entrypoint "$2" "$1" "${@:3}" 2>/dev/null
+}
+
 who_it_is() {
-  expect "the user inside" "$(docker run --rm --entrypoint id "$image" -un)" petlesion
-  if [ "$(docker run --rm --entrypoint id "$image" -u)" -eq 0 ]; then say "FAILED: uid 0" && exit 1; fi
+  expect "the user inside" "$(inside "$image" id -un)" petlesion
+  if [ "$(inside "$image" id -u)" -eq 0 ]; then say "FAILED: uid 0" && exit 1; fi
   local torch='import torch; print(torch.__version__, torch.__file__)'
   local base=${BASE_IMAGE:-$(sed -n 's/^ARG BASE_IMAGE=//p' Dockerfile)}
-  expect "torch in the image" "$(docker run --rm --entrypoint python "$image" -c "$torch")" \
-    "$(docker run --rm --entrypoint python "$base" -c "$torch")"
+  expect "torch in the image" "$(inside "$image" python -c "$torch")" \
+    "$(inside "$base" python -c "$torch")"
   expect "the platform's method" "$(label "$image")" exec
   say "user petlesion, torch that of the base, $(($(docker image inspect --format '{{.Size}}' "$image") / 1000000)) MB"
 }
