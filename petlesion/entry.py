@@ -11,6 +11,7 @@ import argparse
 import logging
 import signal
 import sys
+import threading
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,7 +155,13 @@ def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bo
 
 @contextmanager
 def _sigterm_raises() -> Iterator[None]:
-    """While inside, the first SIGTERM raises Terminated; later ones change nothing."""
+    """While inside, the first SIGTERM raises Terminated; later ones change nothing.
+
+    Python lets the main thread alone handle signals; on another one nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

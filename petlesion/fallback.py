@@ -53,6 +53,7 @@ def _region(suv_zyx: NDArray[np.float32], click_zyx: Index) -> NDArray[np.uint8]
     seed = tuple(int(p) + s.start for p, s in zip(peak, near, strict=True))
     if suv_zyx[seed] <= 0:
         return np.zeros(suv_zyx.shape, np.uint8)
-    labels = cc3d.connected_components(suv_zyx >= FRACTION_OF_PEAK * suv_zyx[seed], connectivity=26)
+    hot = (suv_zyx >= FRACTION_OF_PEAK * suv_zyx[seed]).view(np.uint8)  # cc3d 4.1.1 refuses some small boolean arrays
+    labels = cc3d.connected_components(hot, connectivity=26)
     region: NDArray[np.uint8] = (labels == labels[seed]).astype(np.uint8)
     return region

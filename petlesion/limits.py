@@ -51,7 +51,7 @@ class Limits:
     tracer: Tracer | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.depth, int) and self.depth not in {1, 2, 4, 8}:
+        if self.depth not in {"voxels", "published", "deadline", 1, 2, 4, 8}:
             raise ValueError(f"the depth is 1, 2, 4 or 8 flips, or a rule's name; got {self.depth}")
         if self.tile_step is not None and not 0 < self.tile_step <= 1:
             raise ValueError(f"the tile step is a fraction of the patch in (0, 1]; got {self.tile_step}")

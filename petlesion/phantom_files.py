@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 
+from petlesion.clicks import clicks_to_json
+from petlesion.itk import to_image
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -37,7 +40,7 @@ def write_phantom(phantom: Phantom, out: Path, clicks: Clicks | None = None) -> 
     _write_image(phantom.truth, out / "truth.mha")
     _write_image(phantom.organs, out / "organs.mha")
     if clicks is not None:
-        _write_json(_clicks_as_json(clicks), out / "input" / "lesion-clicks.json")
+        _write_json(clicks_to_json(clicks), out / "input" / "lesion-clicks.json")
     _write_json(describe(phantom, name), out / "truth.json")
     return name
 
@@ -54,13 +57,6 @@ def describe(phantom: Phantom, name: str) -> dict[str, Any]:
     }
 
 
-def _clicks_as_json(clicks: Clicks) -> dict[str, Any]:
-    """Grand Challenge's "Multiple points": voxel indices (x, y, z), tumour points first."""
-    named = [(p, "tumor") for p in clicks.tumor_xyz] + [(p, "background") for p in clicks.background_xyz]
-    points = [{"point": list(point), "name": kind} for point, kind in named]
-    return {"version": {"major": 1, "minor": 0}, "type": "Multiple points", "points": points}
-
-
 def _write_json(content: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -68,8 +64,4 @@ def _write_json(content: dict[str, Any], path: Path) -> None:
 
 def _write_image(volume: Volume, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = sitk.GetImageFromArray(volume.array_zyx)
-    image.SetSpacing(volume.grid.spacing_mm)
-    image.SetOrigin(volume.grid.origin_mm)
-    image.SetDirection(volume.grid.direction)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    sitk.WriteImage(to_image(volume), str(path), useCompression=True)

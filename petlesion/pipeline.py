@@ -21,11 +21,10 @@ from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.preprocess import ModelInput, patch_extent, prepare, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
-from petlesion.lesions import Lesion, measure_lesions
+from petlesion.lesions import Lesion, LesionMask, measure_lesions
 from petlesion.limits import Device, Limits
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
-from petlesion.volume import Index, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from petlesion.case import PetCtCase
     from petlesion.inference.weights import ModelEntry, ModelStore
     from petlesion.recipe import Recipe, Stage
+    from petlesion.volume import Index
 
 LOG = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class Result:
         seconds: Seconds by step of the walk.
     """
 
-    mask: Volume
+    mask: LesionMask
     tracer: TracerCall
     lesions: tuple[Lesion, ...]
     stages: tuple[StageRecord, ...]
@@ -248,6 +248,6 @@ class _Run:
         with self.timed("components"):
             pet = self.case.pet_suv
             kept = apply_rules(mask, pet.array_zyx, 1000 * pet.grid.voxel_ml, self.recipe.post)
-            volume = Volume(kept.astype(np.uint8), pet.grid)
+            volume = LesionMask.of(kept, pet.grid)
             lesions = measure_lesions(volume, pet)
         return Result(volume, tracer, lesions, stages, self.seconds)

@@ -23,7 +23,7 @@ class HeatmapRule:
         sigma_tumor_voxels: Width of the Gaussian around a tumour click, in voxels of the PET grid.
         sigma_background_voxels: Width of the Gaussian around a background click, in voxels.
         suv_cut: T. A tumour click's Gaussian is zero where SUV < min(SUV at the click, T).
-        background_sign: -1 as the paper defines; +1 repeats the released code where only background was clicked.
+        background_only_sign: -1 as the paper defines; +1 repeats the released code where only background was clicked.
         spare_clicked_voxels: As released: background is kept on the clicked voxels themselves.
     """
 

@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from petlesion.lesions import tmtv_ml, total_tlg
+
 if TYPE_CHECKING:  # the report reads a result; it does not need the machinery that made it
     from petlesion.lesions import Lesion
     from petlesion.pipeline import Result, StageRecord
@@ -47,8 +49,8 @@ def report_of(result: Result, *, case_name: str, recipe_name: str, warnings: tup
         "seconds": result.seconds,
         "warnings": list(warnings),
         "lesions": [_lesion(lesion) for lesion in result.lesions],
-        "tmtv_ml": round(sum(lesion.volume_ml for lesion in result.lesions), 6),
-        "tlg": round(sum(lesion.tlg for lesion in result.lesions), 6),
+        "tmtv_ml": round(tmtv_ml(result.lesions), 6),
+        "tlg": round(total_tlg(result.lesions), 6),
         "versions": versions(),
     }
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +17,9 @@ import SimpleITK as sitk
 from petlesion import entry
 from petlesion.limits import Limits, Terminated
 from petlesion.recipes import MESBAH
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MASKS = "images/tumor-lesion-segmentation"
 

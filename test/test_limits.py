@@ -18,6 +18,7 @@ def test_depths_that_exist(depth):
     [
         ({"depth": 3}, "1, 2, 4 or 8"),
         ({"depth": 0}, "1, 2, 4 or 8"),
+        ({"depth": "deep"}, "1, 2, 4 or 8"),
         ({"tile_step": 0.0}, r"\(0, 1\]"),
         ({"tile_step": 1.1}, r"\(0, 1\]"),
         ({"tile_step": float("nan")}, r"\(0, 1\]"),

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: each command once through, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from petlesion import cli
+from petlesion.clicks import parse_clicks
+from petlesion.images import read_image
+from petlesion.inference.tracer import MipCnn
+from test.inference.models import checkpoint, toy_network, write_folder
+
+
+def petlesion(*words):
+    return cli.main([str(word) for word in words])
+
+
+def only(folder):
+    (path,) = folder.iterdir()
+    return path
+
+
+@pytest.fixture
+def small_phantom(tmp_path):
+    words = ("--tracer", "PSMA", "--seed", 3, "--shape", "40,40,50", "--spacing", "10,10,12", "--lesions", 2)
+    assert petlesion("phantom", *words, "--click-count", 3, "--out", tmp_path) == 0
+    return tmp_path
+
+
+def test_a_command_is_needed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        petlesion()
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        petlesion(command, "--help")
+    assert ended.value.code == 0
+    assert "usage: petlesion" in capsys.readouterr().out
+
+
+def test_phantom_lays_out_a_case(small_phantom):
+    pet = read_image(only(small_phantom / "input/images/pet"), "PET")
+    assert pet.grid.size_xyz == (40, 40, 50)
+    assert len(parse_clicks((small_phantom / "input/lesion-clicks.json").read_bytes()).tumor) <= 3
+    truth = json.loads((small_phantom / "truth.json").read_text())
+    assert (truth["tracer"], truth["n_lesions"]) == ("PSMA", 2)
+
+
+def test_shape_and_spacing_go_together(tmp_path):
+    with pytest.raises(SystemExit, match="go together"):
+        petlesion("phantom", "--tracer", "FDG", "--seed", 1, "--shape", "9,9,9", "--out", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["9,9", "9,9,x", ""])
+def test_three_numbers_are_three_numbers(tmp_path, text):
+    with pytest.raises(SystemExit) as ended:
+        petlesion("phantom", "--tracer", "FDG", "--seed", 1, "--shape", text, "--out", tmp_path)
+    assert ended.value.code == 2
+
+
+def test_clicks_by_steps(small_phantom):
+    pet = only(small_phantom / "input/images/pet")
+    words = ("--truth", small_phantom / "truth.mha", "--pet", pet, "--seed", 1)
+    assert petlesion("clicks", *words, "--out", small_phantom / "clicks.json") == 0
+    assert petlesion("clicks", *words, "--steps", "--out", small_phantom / "steps") == 0
+    whole = json.loads((small_phantom / "clicks.json").read_text())
+    steps = [json.loads((small_phantom / f"steps/step_{k}.json").read_text()) for k in range(11)]
+    assert steps[0]["points"] == []
+    assert steps[10] == whole
+    assert [len(step["points"]) for step in steps] == sorted(len(step["points"]) for step in steps)
+
+
+def test_segment_picture_and_table(toy_case, toy_weights, tmp_path, capsys):
+    ct, pet = (only(toy_case.input_dir / "images" / kind) for kind in ("ct", "pet"))
+    mask, report = tmp_path / "mask.mha", tmp_path / "report.json"
+    words = ("--ct", ct, "--pet", pet, "--clicks", toy_case.input_dir / "lesion-clicks.json", "--depth", 1)
+    assert petlesion("segment", *words, "--weights", toy_weights, "--out", mask, "--report", report) == 0
+    found = read_image(mask, "mask")
+    assert found.grid.same_as(toy_case.phantom.pet_suv.grid)
+    assert np.count_nonzero(found.array_zyx) > 0
+    assert petlesion("picture", "--pet", pet, "--mask", mask, "--out", tmp_path / "mip.png") == 0
+    assert (tmp_path / "mip.png").read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    assert petlesion("table", report) == 0
+    assert "SUVmax" in capsys.readouterr().out
+
+
+def test_segment_ends_as_the_entry_does(toy_case, tmp_path):
+    pet = only(toy_case.input_dir / "images/pet")
+    words = ("--ct", tmp_path / "none.mha", "--pet", pet, "--out", tmp_path / "mask.mha")
+    assert petlesion("segment", *words) == 3
+
+
+def test_a_published_folder_is_imported_listed_and_verified(tmp_path, capsys):
+    folder = write_folder(tmp_path / "src", {"fold_0/checkpoint_final.pth": checkpoint(toy_network().state_dict())})
+    words = ("--recipe", "mesbah", "--role", "fdg", "--out", tmp_path / "store", "--license", "CC-BY-4.0")
+    assert petlesion("weights", "import", folder, *words) == 0
+    printed = capsys.readouterr().out
+    assert "licence: CC-BY-4.0" in printed
+    assert "nnUNetTrainer_organs_FDG" in printed
+    assert petlesion("weights", "list", tmp_path / "store") == 0
+    assert "mesbah/fdg: 1 folds" in capsys.readouterr().out
+    assert petlesion("weights", "verify", tmp_path / "store", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["sound"] is True
+
+
+def test_state_dicts_of_the_tracer_network_are_imported(tmp_path, capsys):
+    (tmp_path / "src").mkdir()
+    for fold in (0, 1):
+        torch.save(MipCnn().state_dict(), tmp_path / f"src/fold_{fold}.pth")
+    words = ("--recipe", "mesbah", "--role", "tracer", "--out", tmp_path / "store")
+    assert petlesion("weights", "import", tmp_path / "src", *words) == 0
+    assert petlesion("weights", "list", tmp_path / "store", "--json") == 0
+    listing = json.loads(capsys.readouterr().out.split("\n", 1)[1])
+    assert [fold["fold"] for fold in listing["models"][0]["folds"]] == [0, 1]
+
+
+def test_a_fault_of_weights_ends_with_4_and_a_sentence(tmp_path, capsys):
+    assert petlesion("weights", "verify", tmp_path) == 4
+    assert "manifest.json" in capsys.readouterr().err

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of a run: what the words of the command line become."""
+
+from __future__ import annotations
+
+import argparse
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from petlesion.case import Tracer
+from petlesion.options import add_run_options, run_options
+
+
+def options(*words, on_error="fail"):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_run_options(parser, on_error)
+    return run_options(parser.parse_args(words), started_s=12.5)
+
+
+def test_without_words_everything_is_the_recipes():
+    found = options()
+    assert (found.recipe.name, found.weights, found.on_error) == ("mesbah", None, "fail")
+    limits = found.limits
+    assert (limits.device, limits.depth, limits.tracer) == ("auto", "voxels", None)
+    assert (limits.time_limit_s, limits.body_crop, limits.tile_step, limits.folds) == (None, None, None, None)
+    assert limits.started_s == 12.5
+    assert (found.reading.strict, found.reading.assume_suv, found.reading.points_unit) == (False, False, "voxels")
+
+
+def test_each_word_reaches_its_field():
+    words = "--device cpu --time-limit 60 --depth 4 --no-body-crop --tile-step 0.5 --folds 0,3 --tracer PSMA --strict"
+    found = options(*words.split(), "--points", "mm", "--assume-suv", "--on-error", "mask", "--weights", "w")
+    limits = found.limits
+    assert (limits.device, limits.time_limit_s, limits.depth, limits.tile_step) == ("cpu", 60.0, 4, 0.5)
+    assert (limits.body_crop, limits.folds, limits.tracer) == (False, (0, 3), Tracer.PSMA)
+    assert (found.reading.strict, found.reading.assume_suv, found.reading.points_unit) == (True, True, "mm")
+    assert (found.on_error, found.weights) == ("mask", Path("w"))
+
+
+def test_a_time_limit_of_0_is_none_at_all():
+    assert options("--time-limit", "0").limits.time_limit_s == inf
+
+
+def test_an_image_can_be_built_to_answer_errors_with_a_mask():
+    assert options(on_error="mask").on_error == "mask"
+    assert options("--on-error", "fail", on_error="mask").on_error == "fail"
+
+
+@pytest.mark.parametrize("depth", ["voxels", "published", "deadline"])
+def test_depths_by_name(depth):
+    assert options("--depth", depth).limits.depth == depth
+
+
+@pytest.mark.parametrize("words", [("--depth", "3"), ("--depth", "1.0"), ("--folds", "a"), ("--folds", "")])
+def test_words_that_mean_nothing_are_refused(words):
+    with pytest.raises(argparse.ArgumentError):
+        options(*words)
+
+
+@pytest.mark.parametrize("words", [("--time-limit", "-1"), ("--tile-step", "0"), ("--folds", "1,1")])
+def test_values_out_of_range_are_refused(words):
+    with pytest.raises(ValueError, match="got"):
+        options(*words)
