@@ -89,14 +89,14 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.dictionaries(st.sampled_from([*json.loads(manifest())["models"][0]]), JSON))
 def test_whatever_stands_in_a_field_is_read_or_refused_by_name(changes):
     found = outcome(manifest(**changes))
     assert "manifest.json" in found if isinstance(found, str) else len(found) == 1
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(st.text() | st.binary() | JSON.map(json.dumps))
 def test_whatever_the_text_is_it_is_read_or_refused(text):
     found = outcome(text)

@@ -194,6 +194,9 @@ def state_dict(*names):
     return {f"{name}.{kind}": torch.full(shapes[kind][i], i + 1.0) for i, name in enumerate(names) for kind in shapes}
 
 
+REAL = state_dict("features.0", "classifier.0")
+
+
 def import_small(tmp_path, *states):
     for fold, state in enumerate(states):
         torch.save(state, tmp_path / f"mip_fold{fold}.pth")
@@ -210,6 +213,13 @@ def test_state_dicts_become_a_tracer_model(tmp_path):
     for fold in (0, 1):
         assert store.load(found.entry, fold).keys() == state.keys()
     assert json.loads((tmp_path / "out/manifest.json").read_text())["models"][0].keys() >= {"licence", "folds"}
+
+
+def test_the_default_device_does_not_matter(tmp_path):
+    with torch.device("meta"):
+        found = import_small(tmp_path, REAL)
+    weights = ModelStore.open(tmp_path / "out").load(found.entry, 0)
+    assert torch.equal(weights["classifier.0.weight"], torch.full((1, 2), 2.0, dtype=torch.float16))
 
 
 def test_layers_with_other_names_are_taken_in_order_aloud(tmp_path):
