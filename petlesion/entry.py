@@ -23,11 +23,10 @@ from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
 from petlesion.images import OutputError
 from petlesion.inference.networks import check_models
-from petlesion.inference.nnunet_plans import PlansError
-from petlesion.inference.plan import PlanError
-from petlesion.inference.weights import ModelStore, WeightsError
-from petlesion.limits import Limits, OutOfLimitsError, Terminated
+from petlesion.inference.weights import ModelStore
+from petlesion.limits import Limits, Terminated
 from petlesion.options import RunOptions, add_run_options, run_options
+from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, sentence_of, status_of
 from petlesion.pipeline import segment
 from petlesion.progress import ProgressLine
 from petlesion.report import fallback_report, report_of
@@ -39,18 +38,6 @@ if TYPE_CHECKING:
     from petlesion.recipe import Recipe
 
 LOG = logging.getLogger("petlesion")
-
-DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 2, 3, 4, 5, 6, 70, 143
-STATUS: tuple[tuple[type[BaseException], int], ...] = (
-    (CaseError, BAD_INPUT),
-    (WeightsError, MODEL),
-    (PlansError, MODEL),
-    (PlanError, MODEL),
-    (OutOfLimitsError, OUT_OF_LIMITS),
-    (MemoryError, OUT_OF_LIMITS),
-    (OutputError, OUTPUT),
-    (Terminated, TERMINATED),
-)
 
 
 def main(argv: Sequence[str] | None = None, *, started_s: float, on_error: str = "fail") -> int:
@@ -85,12 +72,12 @@ def run(options: RunOptions, desk: Desk) -> int:
         with _sigterm_raises():
             return _process(options, desk)
     except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status
-        status = next((status for kind, status in STATUS if isinstance(error, kind)), INTERNAL)
+        status = status_of(error)
         if status == INTERNAL:
             traceback.print_exception(error)
         if options.on_error == "mask" and status not in {OUTPUT, TERMINATED} and _write_fallback(options, desk, error):
             return DONE
-        _last_words(error, status)
+        LOG.error("petlesion: %s", sentence_of(error))  # noqa: TRY400 - the trace, where there is one, stands before
         return status
 
 
@@ -141,15 +128,15 @@ def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bo
         report = fallback_report(
             case_name=name,
             recipe_name=options.recipe.name,
-            reason=_sentence(error),
+            reason=sentence_of(error),
             how=how,
             warnings=warnings,
         )
         desk.write(mask, name, report)
     except (CaseError, OutputError, MemoryError) as second:
-        LOG.error("no fallback either: %s", _sentence(second))  # noqa: TRY400 - a sentence, not a trace
+        LOG.error("no fallback either: %s", sentence_of(second))  # noqa: TRY400 - a sentence, not a trace
         return False
-    LOG.warning("fallback: %s, because: %s", how, _sentence(error))
+    LOG.warning("fallback: %s, because: %s", how, sentence_of(error))
     return True
 
 
@@ -172,16 +159,3 @@ def _sigterm_raises() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, former)
-
-
-def _sentence(error: BaseException) -> str:
-    """The error in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError):
-        return f"out of memory ({text}); give the process more, or a larger --tile-step on a cropped body"
-    return text
-
-
-def _last_words(error: BaseException, status: int) -> None:
-    kind = f"internal error, {type(error).__name__}: " if status == INTERNAL else ""
-    LOG.error("petlesion: %s%s", kind, _sentence(error))

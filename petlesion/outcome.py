@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a run ends: the exit status of each error, and its one plain sentence.
+
+0 done, 2 usage, 3 bad input, 4 model, 5 out of time or memory with no mask, 6 output, 70 internal, 143 terminated.
+"""
+
+from __future__ import annotations
+
+from petlesion.case import CaseError
+from petlesion.images import OutputError
+from petlesion.inference.manifest import WeightsError
+from petlesion.inference.nnunet_plans import PlansError
+from petlesion.inference.plan import PlanError
+from petlesion.limits import OutOfLimitsError, Terminated
+from petlesion.volume import GridError
+
+DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 2, 3, 4, 5, 6, 70, 143
+
+STATUS: dict[type[BaseException], int] = {
+    CaseError: BAD_INPUT,
+    GridError: BAD_INPUT,
+    WeightsError: MODEL,
+    PlansError: MODEL,
+    PlanError: MODEL,
+    OutOfLimitsError: OUT_OF_LIMITS,
+    MemoryError: OUT_OF_LIMITS,
+    OutputError: OUTPUT,
+    Terminated: TERMINATED,
+}
+KNOWN_ERRORS = tuple(STATUS)
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status that an error ends in; 70 for one that nobody foresaw."""
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), INTERNAL)
+
+
+def sentence_of(error: BaseException) -> str:
+    """The error in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return f"out of memory ({text}); give the process more, or a larger --tile-step on a cropped body"
+    return text if status_of(error) != INTERNAL else f"internal error, {type(error).__name__}: {text}"
