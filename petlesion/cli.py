@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING
 
 from petlesion.commands import clicks, phantom, picture, segment, table, train, weights
-from petlesion.outcome import KNOWN_ERRORS, sentence_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         status: int = COMMANDS[arguments.command].run(arguments, started_s)
-    except KNOWN_ERRORS as error:
+    except Exception as error:
+        from petlesion.outcome import KNOWN_ERRORS, sentence_of, status_of  # noqa: PLC0415 - knows torch's errors
+
+        if not isinstance(error, KNOWN_ERRORS):
+            raise
         print(f"petlesion: {sentence_of(error)}", file=sys.stderr)
         return status_of(error)
     return status
