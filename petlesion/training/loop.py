@@ -23,7 +23,9 @@ class Schedule:
 
     Attributes:
         steps: Optimiser steps.
-        rate: Highest learning rate of AdamW; after a linear warm-up it falls to zero along a cosine.
+        rate: Highest learning rate of AdamW; after a linear warm-up it falls along a cosine.
+        horizon: Step at which the cosine is zero; None takes `steps`. A later one ends while the rate is still high, for
+            networks that are trained on by another stage.
         warmup: Steps of the warm-up.
         weight_decay: AdamW's.
         clip: Highest norm of the gradient.
@@ -32,6 +34,7 @@ class Schedule:
 
     steps: int
     rate: float = 2e-3
+    horizon: int | None = None
     warmup: int = 50
     weight_decay: float = 1e-2
     clip: float = 5.0
@@ -40,7 +43,7 @@ class Schedule:
     def rate_at(self, step: int) -> float:
         """Learning rate of step 0, 1, ..., steps - 1."""
         rise = min(1.0, (step + 1) / max(self.warmup, 1))
-        return self.rate * rise * 0.5 * (1 + cos(pi * step / max(self.steps, 1)))
+        return self.rate * rise * 0.5 * (1 + cos(pi * step / max(self.horizon or self.steps, 1)))
 
 
 def train(  # noqa: PLR0913 - what a training run is

@@ -6,12 +6,12 @@ What comes out is called synthetic and is not for clinical use.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,9 @@ class SyntheticTraining:
     n_statistics: int = 12
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
-    pretrain: Schedule = field(default_factory=lambda: Schedule(5000, rate=3e-3, bfloat16=True))
-    tune: Schedule = field(default_factory=lambda: Schedule(1200, rate=1e-3, bfloat16=True))
-    fold: Schedule = field(default_factory=lambda: Schedule(300, rate=5e-4, bfloat16=True))
+    pretrain: Schedule = field(default_factory=lambda: Schedule(2500, rate=3e-3, horizon=5000, bfloat16=True))
+    tune: Schedule = field(default_factory=lambda: Schedule(1000, rate=2e-3, horizon=3000, bfloat16=True))
+    fold: Schedule = field(default_factory=lambda: Schedule(250, rate=8e-4, bfloat16=True))
     pictures: PictureTraining = field(default_factory=PictureTraining)
 
 
@@ -95,23 +95,31 @@ class _Ground:
 
 
 def train_default_weights(
-    out: Path, *, roles: Sequence[str] = ROLES, config: SyntheticTraining | None = None, work: Path | None = None
+    out: Path,
+    *,
+    roles: Sequence[str] = ROLES,
+    seed: int | None = None,
+    config: SyntheticTraining | None = None,
+    work: Path | None = None,
 ) -> None:
     """Train and write the default weights of the recipe `mesbah`.
 
     Args:
         out: Folder of the manifest; models of other roles that it holds are kept.
         roles: Of "tracer", "fdg", "psma".
+        seed: Of everything random; None takes that of `config`.
         config: All numbers; the defaults are those of the shipped weights.
-        work: Folder for phantoms, finished stages and learning curves, so that a run goes on where it was stopped;
-            `out`/work where it is not given.
+        work: Folder for phantoms, finished stages and learning curves, so that a run goes on where it was stopped; by
+            default one in the system's folder for temporary files, named by the seed.
 
     Raises:
         ValueError: When a role is none of the three.
     """
     if unknown := set(roles) - set(ROLES):
         raise ValueError(f"the roles are {ROLES}; got {sorted(unknown)}")
-    config, work = config or SyntheticTraining(), work or out / "work"
+    config = config or SyntheticTraining()
+    config = config if seed is None else replace(config, seed=seed)
+    work = work or Path(tempfile.gettempdir()) / f"petlesion-training-{config.seed}"
     work.mkdir(parents=True, exist_ok=True)
     if "tracer" in roles:
         states = train_tracer_folds(config.pictures, config.seed, config.n_folds, work)
@@ -242,20 +250,3 @@ def _entry(role: str, architecture: Any, channels: tuple[str, ...], config: Synt
         plans=f"mesbah/{role}/plans.json" if nnunet else None,
         dataset=f"mesbah/{role}/dataset.json" if nnunet else None,
     )
-
-
-def main(arguments: Sequence[str] | None = None, run: Callable[..., None] = train_default_weights) -> None:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the weights and their manifest")
-    parser.add_argument("--work", type=Path, help="folder for phantoms and finished stages (default: OUT/work)")
-    parser.add_argument("--role", choices=(*ROLES, "all"), default="all", help="what to train")
-    parser.add_argument("--seed", type=int, default=SyntheticTraining().seed, help="seed of everything random")
-    found = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    roles = ROLES if found.role == "all" else (found.role,)
-    run(found.out, roles=roles, config=SyntheticTraining(seed=found.seed), work=found.work)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prepared cases and the patches cut from them, on phantoms small enough to be quick."""
+
+import numpy as np
+import pytest
+
+from petlesion.case import Tracer
+from petlesion.inference.nnunet_plans import NnunetPlans
+from petlesion.phantom import STUDY_DIRECTION, make_phantom
+from petlesion.recipe import HeatmapRule
+from petlesion.training.cases import TrainingCase, prepare_case
+from petlesion.training.patches import Patches, Sampling, cut, draw_counts
+from petlesion.training.plans import SmallNetwork, dataset_json, plans_json
+from petlesion.training.scans import crop, shorten
+from petlesion.volume import Grid, Volume
+
+VALUES = (np.linspace(-100, 100, 201, dtype=np.float32), np.linspace(0, 20, 201, dtype=np.float32))
+PLANS = NnunetPlans.parse(plans_json(SmallNetwork(patch_zyx=(16, 16, 16), spacing_mm=8.0), VALUES, "toy"), dataset_json(1))
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    grid = Grid((64, 48, 100), (8.0, 8.0, 8.0), (-256.0, 192.0, -800.0), STUDY_DIRECTION)
+    return make_phantom(Tracer.FDG, np.random.default_rng(3), grid=grid, n_lesions=8)
+
+
+@pytest.fixture(scope="module")
+def case(phantom):
+    return prepare_case(phantom, PLANS, np.random.default_rng(0))
+
+
+def patches(case, **how):
+    pet = PLANS.normalizations[1].intensity
+    return Patches([case], pet, HeatmapRule(), Sampling(patch_zyx=(16, 16, 16), **how))
+
+
+def test_clicks_lie_in_lesions_and_outside(case):
+    for points, inside in ((case.tumor_zyx, 1), (case.background_zyx, 0)):
+        z, y, x = np.rint(points.reshape(-1, 3)).astype(int).T
+        np.testing.assert_array_equal(case.truth_zyx[z, y, x], inside)  # the grid is the phantom's: nothing is resampled
+
+
+def test_spots_are_lesion_voxels(case):
+    assert case.truth_zyx[tuple(case.spots_zyx.T)].all()
+
+
+def test_the_truth_keeps_every_lesion_voxel(case, phantom):
+    assert case.truth_zyx.sum() == phantom.truth.array_zyx.sum()
+    np.testing.assert_array_equal(case.scale_zyx, 1)
+
+
+def test_a_case_comes_back_from_disk(case, tmp_path):
+    case.save(tmp_path / "case.npz")
+    again = TrainingCase.load(tmp_path / "case.npz")
+    assert again.tracer is Tracer.FDG
+    np.testing.assert_array_equal(again.image_czyx, case.image_czyx)
+    np.testing.assert_array_equal(again.tumor_zyx, case.tumor_zyx)
+
+
+def test_the_same_seed_gives_the_same_batch(case):
+    first, again = (patches(case).batch(np.random.default_rng(5)) for _ in range(2))
+    assert first[0].shape == (2, 3, 16, 16, 16)
+    assert first[1].shape == (2, 16, 16, 16)
+    assert (first[0] == again[0]).all()
+    assert (first[1] == again[1]).all()
+
+
+def test_without_clicks_the_third_channel_is_empty(case):
+    image, _ = patches(case, without_clicks=1.0).batch(np.random.default_rng(0))
+    assert not image[:, 2].any()
+
+
+def test_lesion_patches_hold_a_lesion(case):
+    source = patches(case, lesion_share=1.0, batch_size=8, augment=False)
+    _, truth = source.batch(np.random.default_rng(0))
+    assert truth.flatten(1).any(dim=1).float().mean() > 0.6  # the patch lies askew around the voxel, so not all
+
+
+def test_a_patch_beyond_the_image_is_filled_with_zeros(case):
+    image, truth = cut(case, np.array(case.truth_zyx.shape) - 4, (16, 16, 16))
+    assert image[:2, :4, :4, :4].any()
+    assert not image[:, 4:].any()
+    assert truth.shape == (16, 16, 16)
+
+
+def test_click_counts_stay_within_ten():
+    rng = np.random.default_rng(0)
+    counts = np.array([draw_counts(rng, 0.2) for _ in range(500)])
+    assert counts.min() == 0
+    assert counts.max() == 10
+    assert 0.15 < (counts.sum(axis=1) == 0).mean() < 0.35
+
+
+def test_a_crop_lies_where_it_lay():
+    grid = Grid((4, 3, 2), (2.0, 3.0, 5.0), (10.0, 20.0, 30.0), STUDY_DIRECTION)
+    whole = Volume(np.arange(24).reshape(2, 3, 4), grid)
+    part = crop(whole, (slice(1, 2), slice(1, 3), slice(2, 4)))
+    np.testing.assert_array_equal(part.array_zyx, [[[18, 19], [22, 23]]])
+    assert part.grid.origin_mm == (14.0, 17.0, 35.0)  # y runs backwards
+
+
+def test_a_shortened_study_keeps_its_images_together(phantom):
+    short = shorten(phantom, np.random.default_rng(1))
+    assert short.ct_hu.grid.same_as(short.truth.grid)
+    assert short.ct_hu.grid.size_xyz[2] <= phantom.ct_hu.grid.size_xyz[2]
