@@ -199,6 +199,8 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
     """Add one sweep to the bench's total; the total is untouched where the sweep is cut short."""
     fold, flip = plan.sweeps[number]
     network = networks[fold].to(bench.compute)
+    if bench.compute.type == "cpu":
+        network.float()  # convolutions that a GPU held as fp16; without autocast all must be of the tile's type
     axes = tuple(axis + 2 for axis in flip)
     total = torch.zeros_like(bench.total)
     for count, window in enumerate(bench.tiling.windows(), start=1):

@@ -191,6 +191,14 @@ def test_the_ladder_goes_on_with_the_sweep_that_failed(image, caplog):
     ]
 
 
+def test_a_network_of_halves_runs_on_the_cpu(image):
+    # the ladder's last rung takes networks from a GPU, where their convolutions are fp16
+    halves = nn.Conv3d(1, 1, 1, bias=False)
+    nn.init.constant_(halves.weight, 2.0)
+    answer = predict({0: halves.half()}, image[:1], PATCH, plan_of())
+    np.testing.assert_allclose(answer.logit_zyx, 2 * image[0], rtol=1e-5, atol=1e-6)
+
+
 def test_termination_keeps_the_finished_sweeps(image):
     stop = raise_once(Terminated(), 1)
     answer = predict({0: Affine(0.0, 1.0), 1: Affine(before=stop)}, image, PATCH, plan_of(folds=(0, 1)))
