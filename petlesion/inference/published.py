@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from petlesion.inference.architectures import configuration_of
 from petlesion.inference.checkpoints import (
     PREFIXES,
     Training,
@@ -253,7 +252,6 @@ def _names(files: Mapping[int, Path]) -> str:
 
 def _check_plans(plans: Mapping[str, Any], dataset: Mapping[str, Any], configuration: str, src: Path) -> None:
     """Refuse plans that inference could not follow, at once and not at the first case."""
-    configuration_of(plans, configuration)
     try:
         NnunetPlans.parse(plans, dataset, configuration)
     except PlansError as error:
