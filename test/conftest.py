@@ -17,7 +17,7 @@ from petlesion.inference.networks import canonical_state
 from petlesion.inference.tracer import MipCnn
 from petlesion.inference.weights import ModelStore, write_model
 from petlesion.phantom import Phantom, make_phantom
-from petlesion.phantom_files import write_phantom
+from petlesion.phantom.files import write_phantom
 from petlesion.simulate import simulate_clicks
 from petlesion.volume import Grid
 from test.inference.models import ENTRY, TRACER

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
     """Do it; the exit status."""
     from petlesion.case import Tracer
     from petlesion.phantom import make_phantom
-    from petlesion.phantom_files import write_phantom
+    from petlesion.phantom.files import write_phantom
     from petlesion.simulate import simulate_clicks
 
     rng = np.random.default_rng(arguments.seed)

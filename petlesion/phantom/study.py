@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.anatomy import draw_body
-from petlesion.canvas import paint
 from petlesion.case import Tracer
-from petlesion.scanner import draw_scanner, grid_axes_mm, scan_ct, scan_pet
-from petlesion.seeding import Field3, Seed, draw_count, sow
-from petlesion.shapes import Field, SmoothNoise
-from petlesion.uptake import draw_uptake, texture
+from petlesion.phantom.anatomy import draw_body
+from petlesion.phantom.canvas import paint
+from petlesion.phantom.scanner import draw_scanner, grid_axes_mm, scan_ct, scan_pet
+from petlesion.phantom.seeding import Field3, Seed, draw_count, sow
+from petlesion.phantom.shapes import Field, SmoothNoise
+from petlesion.phantom.uptake import draw_uptake, texture
 from petlesion.volume import Direction, Grid, Triple, Volume
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from petlesion.clicks import Clicks
-    from petlesion.phantom import Phantom
+    from petlesion.phantom.study import Phantom
     from petlesion.volume import Volume
 
 

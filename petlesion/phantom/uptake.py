@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from petlesion.organs import Organ
+from petlesion.phantom.organs import Organ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from petlesion.case import Tracer
 
-TABLE = Path(__file__).resolve().parent.parent / "resources" / "phantom.json"
+TABLE = Path(__file__).resolve().parents[2] / "resources" / "phantom.json"
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Which quantiles the five percentiles of a distribution are."""
 

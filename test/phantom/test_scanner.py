@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from petlesion.organs import Organ
-from petlesion.scanner import FWHM_PER_SIGMA, Scanner, blur, draw_scanner, move, scan_ct, scan_pet
+from petlesion.phantom.organs import Organ
+from petlesion.phantom.scanner import FWHM_PER_SIGMA, Scanner, blur, draw_scanner, move, scan_ct, scan_pet
 from petlesion.volume import Grid
 
 GRID = Grid((40, 40, 40), (2.0, 2.0, 2.0))

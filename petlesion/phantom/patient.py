@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.shapes import Chain, Ellipsoid, Shape
+from petlesion.phantom.shapes import Chain, Ellipsoid, Shape
 
 if TYPE_CHECKING:
-    from petlesion.organs import Organ
+    from petlesion.phantom.organs import Organ
     from petlesion.volume import Triple
 
 Layers = tuple[tuple[float, "Organ"], ...]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from petlesion.case import Tracer
-from petlesion.organs import Organ
-from petlesion.uptake import density_hu, draw_uptake, normal_level, parameters, quantile, texture
+from petlesion.phantom.organs import Organ
+from petlesion.phantom.uptake import density_hu, draw_uptake, normal_level, parameters, quantile, texture
 
 POINTS = (1.0, 2.0, 4.0, 8.0, 16.0)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from petlesion.case import Tracer
-from petlesion.organs import Organ
-from petlesion.scanner import FWHM_PER_SIGMA, blur
-from petlesion.seeding import SMALLEST_ML, Field3, draw_count, sow
+from petlesion.phantom.organs import Organ
+from petlesion.phantom.scanner import FWHM_PER_SIGMA, blur
+from petlesion.phantom.seeding import SMALLEST_ML, Field3, draw_count, sow
 from petlesion.volume import Grid
 
 GRID = Grid((60, 60, 60), (3.0, 3.0, 3.0))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from petlesion.case import PetCtCase, Tracer
-from petlesion.organs import Organ
-from petlesion.phantom import STUDY_DIRECTION, default_grid, make_phantom
-from petlesion.uptake import parameters
+from petlesion.phantom.organs import Organ
+from petlesion.phantom.study import STUDY_DIRECTION, default_grid, make_phantom
+from petlesion.phantom.uptake import parameters
 from petlesion.volume import Grid
 
 COARSE = Grid((80, 66, 120), (6.0, 6.0, 8.0), (-240.0, 200.0, -960.0), STUDY_DIRECTION)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.shapes import Field, Shape, SmoothNoise
+from petlesion.phantom.shapes import Field, Shape, SmoothNoise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from petlesion.body import Body, Structure
+    from petlesion.phantom.patient import Body, Structure
     from petlesion.volume import Grid
 
 WARP_PITCH_MM = 80.0

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.body import Body, Sketch
 from petlesion.case import Tracer
-from petlesion.organs import Organ
-from petlesion.shapes import Bands, Chain, Ellipsoid, Trunk
+from petlesion.phantom.organs import Organ
+from petlesion.phantom.patient import Body, Sketch
+from petlesion.phantom.shapes import Bands, Chain, Ellipsoid, Trunk
 
 if TYPE_CHECKING:
     from petlesion.volume import Grid, Triple

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from petlesion.organs import Organ
-from petlesion.shapes import Field, Matrix, SmoothNoise
-from petlesion.uptake import density_hu
+from petlesion.phantom.organs import Organ
+from petlesion.phantom.shapes import Field, Matrix, SmoothNoise
+from petlesion.phantom.uptake import density_hu
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from petlesion.organs import Organ
-from petlesion.scanner import FWHM_PER_SIGMA, LYTIC_LESION, SCLEROTIC_LESION, SOFT_LESION
-from petlesion.shapes import Field, SmoothNoise
-from petlesion.uptake import normal_level, parameters, quantile
+from petlesion.phantom.organs import Organ
+from petlesion.phantom.scanner import FWHM_PER_SIGMA, LYTIC_LESION, SCLEROTIC_LESION, SOFT_LESION
+from petlesion.phantom.shapes import Field, SmoothNoise
+from petlesion.phantom.uptake import normal_level, parameters, quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

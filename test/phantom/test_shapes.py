@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petlesion.shapes import Bands, Chain, Ellipsoid, SmoothNoise, Trunk, rotation
+from petlesion.phantom.shapes import Bands, Chain, Ellipsoid, SmoothNoise, Trunk, rotation
 
 SHAPES = [
     Ellipsoid((1, 2, 3), (10, 20, 15), (0.3, -0.4, 1.0)),

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from petlesion.case import Tracer
 from petlesion.clicks import Clicks
 from petlesion.phantom import STUDY_DIRECTION, make_phantom
-from petlesion.phantom_files import write_phantom
+from petlesion.phantom.files import write_phantom
 from petlesion.volume import Grid
 
 GRID = Grid((30, 25, 60), (16.0, 16.0, 16.0), (-240.0, 190.0, -960.0), STUDY_DIRECTION)
