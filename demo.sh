@@ -28,17 +28,17 @@ for file in ${study[@]+"${study[@]}"}; do [ -f "$file" ] || fail "there is no fi
 environment runtime
 if ! has_gpu; then set -- --depth 1 "$@"; fi
 rm -rf demo_output
-mkdir -p demo_output/output
+mkdir -p demo_output
 
 if [ ${#study[@]} -eq 0 ]; then
   echo "== a synthetic ${TRACER:-FDG} body"
   "$python" -m petlesion phantom --tracer "${TRACER:-FDG}" --seed "${SEED:-1}" --out demo_output
   pet=$(ls demo_output/input/images/pet/*.mha)
   echo "== its lesions (research use only)"
+  mkdir demo_output/output
   "$python" process.py --input demo_output/input --output demo_output/output "$@"
-  mv demo_output/output/images/*/*.mha demo_output/mask.mha
-  mv demo_output/output/report.json demo_output/report.json
-  rm -r demo_output/output
+  cp demo_output/output/images/*/*.mha demo_output/mask.mha
+  cp demo_output/output/report.json demo_output/report.json
 else
   pet=${study[1]}
   clicks=()
@@ -46,7 +46,6 @@ else
   echo "== its lesions (research use only)"
   "$python" -m petlesion segment --ct "${study[0]}" --pet "$pet" ${clicks[@]+"${clicks[@]}"} \
     --out demo_output/mask.mha --report demo_output/report.json "$@"
-  rmdir demo_output/output
 fi
 
 "$python" -m petlesion picture --pet "$pet" --mask demo_output/mask.mha --out demo_output/picture.png

@@ -43,12 +43,12 @@ make_venv() {
 }
 
 install_runtime() {
-  is_installed runtime requirements.txt && return
+  is_installed runtime requirements.txt pyproject.toml && return
   install_torch
-  echo "environment: what petlesion needs beside torch"
-  # --no-deps, because requirements.txt is closed: its head says why.
-  pip_install --no-deps -r "$root/requirements.txt"
-  mark_installed runtime requirements.txt
+  echo "environment: petlesion, and what it needs beside torch"
+  # --no-deps, because requirements.txt is closed: its head says why. Editable, so that .venv/bin/petlesion is this tree.
+  pip_install --no-deps -r "$root/requirements.txt" -e "$root"
+  mark_installed runtime requirements.txt pyproject.toml
 }
 
 install_dev() {
