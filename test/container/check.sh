@@ -136,5 +136,8 @@ build "$image"
 same_as_outside
 who_it_is
 build_arguments
-if [ -n "$private" ]; then short_of_memory && docker image prune --force >/dev/null; fi
+if [ -n "$private" ]; then
+  short_of_memory
+  docker image prune --force >/dev/null
+fi
 say "passed"
