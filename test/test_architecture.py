@@ -18,8 +18,7 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 LAYERS = (
     {"__init__", "volume", "clicks"},
     {"case", "components", "lesions", "limits", "images", "itk", "listing"},
-    {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
-    | {"fallback", "picture", "table"},
+    {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"} | {"fallback", "picture", "table"},
     {"recipe", "recipes"},
     {"inference"},
     {"training"},
@@ -209,7 +208,8 @@ def test_each_file_names_its_licence(path):
 
 def test_tests_mirror_the_package():
     modules = {name_of(path).removeprefix("petlesion/") for path in PROGRAM} | {"process.py"}
-    own = {"architecture", "project", "parity", "real_studies"}  # and test/container, with its tests beside what they test
+    # These, and the tests in test/container, stand for more than one module.
+    own = {"architecture", "project", "parity", "real_studies"}
     stray = [
         name_of(path)
         for path in sorted((ROOT / "test").rglob("test_*.py"))
