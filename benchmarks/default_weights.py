@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How good the shipped default weights are, on phantoms that no training has seen.
 
-    python -m benchmarks.default_weights [--n 8] [--tracer-n 20] [--clicks 10 ...] [--depth 1] [--weights DIR] [--json OUT]
+    python -m benchmarks.default_weights [--n 8] [--tracer-n 20] [--clicks 10 ...] [--depth 1] [--json OUT]
 
 The tracer networks read `tracer-n` phantoms of each tracer on a coarse grid. The segmentation goes through
 `pipeline.segment`, as in the container, on `n` phantoms of each tracer with lesions, on the grids of public studies

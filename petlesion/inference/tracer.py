@@ -10,13 +10,12 @@ on the grid that starts at the first voxel. It is linear and separable, so it is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.linalg import solve_banded
 from torch import nn
 
@@ -24,6 +23,10 @@ from petlesion.case import Tracer
 from petlesion.inference.manifest import ModelEntry, WeightsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
     from petlesion.inference.weights import ModelStore
     from petlesion.volume import Volume
 
@@ -49,7 +52,7 @@ class MipCnn(nn.Module):
             layers += [nn.Conv2d(n_in, n_out, kernel, stride=1 if last else 2, padding=3 if first else 0), nn.ReLU()]
         self.features = nn.Sequential(*layers)
         dense: list[nn.Module] = []
-        for n_in, n_out in zip(DENSE, DENSE[1:], strict=False):
+        for n_in, n_out in itertools.pairwise(DENSE):
             dense += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.classifier = nn.Sequential(*dense[:-1])
 
@@ -93,7 +96,7 @@ def call_tracer(pet_suv: Volume, networks: Mapping[int, nn.Module]) -> TracerCal
 
 
 def vote(probabilities: tuple[float, ...]) -> TracerCall:
-    """The majority over folds of the rounded probabilities of PSMA; a tie, possible for even counts, goes by their mean."""
+    """The majority of the folds' rounded probabilities of PSMA; a tie, possible for even counts, goes by the mean."""
     votes = tuple(Tracer.PSMA if p > 0.5 else Tracer.FDG for p in probabilities)
     lead = 2 * votes.count(Tracer.PSMA) - len(votes)
     psma = lead > 0 or (lead == 0 and sum(probabilities) > len(votes) / 2)
@@ -152,7 +155,7 @@ def _along_last(volume: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
 
 
 def _along_first(volume: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    return volume if _is_identity(matrix) else (matrix @ volume.flatten(1)).unflatten(1, volume.shape[1:])
+    return volume if _is_identity(matrix) else (matrix @ volume.flatten(1)).reshape(-1, *volume.shape[1:])
 
 
 def _is_identity(matrix: torch.Tensor) -> bool:
@@ -169,7 +172,7 @@ def spline_matrix(n: int, spacing_mm: float, new_spacing_mm: float) -> NDArray[n
             which is the first old one. New samples further than half a voxel outside are zero, as SimpleITK's are.
     """
     n_new = max(1, round(n * spacing_mm / new_spacing_mm))
-    at = np.arange(n_new) * (new_spacing_mm / spacing_mm)
+    at = np.arange(n_new, dtype=np.float64) * (new_spacing_mm / spacing_mm)
     if n == 1 or (n_new == n and np.array_equal(at, np.arange(n))):
         return np.eye(n_new, n, dtype=np.float32) if n > 1 else (at[:, None] <= 0.5).astype(np.float32)
     inside = at <= n - 0.5
@@ -191,7 +194,7 @@ def _mirror(index: NDArray[np.int_], n: int) -> NDArray[np.int_]:
     """Indices folded back into 0..n-1 at the outer samples: -1 is 1, n is n-2."""
     period = 2 * (n - 1)
     folded = np.abs(index) % period
-    return np.minimum(folded, period - folded)
+    return np.asarray(np.minimum(folded, period - folded))
 
 
 def _coefficients(n: int) -> NDArray[np.float64]:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
-from petlesion.inference.nnunet_plans import Intensity
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from petlesion.inference.normalize import Intensity
 
 SUV_SD = 0.15  # of the logarithm: scales of SUV differ from site to site
 SHIFT_SD = 0.05
@@ -19,7 +23,7 @@ def flip(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Mirror image (C, Z, Y, X) and truth (Z, Y, X) along each axis with probability one half."""
     axes = tuple(int(a) for a in np.flatnonzero(rng.random(3) < 0.5))
-    return np.flip(image_czyx, [a + 1 for a in axes]).copy(), np.flip(truth_zyx, axes).copy()
+    return np.flip(image_czyx, tuple(a + 1 for a in axes)).copy(), np.flip(truth_zyx, axes).copy()
 
 
 def vary_intensity(image_czyx: NDArray[np.float32], pet: Intensity, rng: np.random.Generator) -> None:

@@ -6,22 +6,26 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cc3d
 import numpy as np
-from numpy.typing import NDArray
 
 from petlesion.case import PetCtCase, Tracer
 from petlesion.inference.body import Box, body_box
-from petlesion.inference.nnunet_plans import NnunetPlans, ResamplingRule
+from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.preprocess import ModelInput, patch_extent, prepare
 from petlesion.inference.resample import Resampling, resample
-from petlesion.phantom import Phantom
 from petlesion.simulate import simulate_clicks
 from petlesion.training.scans import draw_study, shorten
-from petlesion.volume import Index
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from petlesion.phantom import Phantom
+    from petlesion.volume import Index
 
 LOG = logging.getLogger(__name__)
 CLICK_LISTS = 6  # different simulated physicians for each case
@@ -127,7 +131,7 @@ def _shape(array_czyx: NDArray[Any]) -> Index:
 def _points(points_xyz: tuple[Index, ...], box: Box, scale_zyx: NDArray[np.float64]) -> NDArray[np.float64]:
     """Voxel indices (x, y, z) of the PET as fractional (z, y, x) of the network's grid, (N, 3): voxels are cells."""
     points = np.array([p[::-1] for p in points_xyz], dtype=float).reshape(-1, 3)
-    return (points - np.array(box.start_zyx) + 0.5) / scale_zyx - 0.5
+    return np.asarray((points - np.array(box.start_zyx) + 0.5) / scale_zyx - 0.5)
 
 
 def _spots(truth_zyx: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int64]:

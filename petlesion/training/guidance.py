@@ -9,12 +9,14 @@ network's grid at once: the widths in mm are those of a scanner's voxels, which 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from petlesion.recipe import HeatmapRule
-from petlesion.volume import Index, Triple
+if TYPE_CHECKING:
+    from petlesion.recipe import HeatmapRule
+    from petlesion.volume import Index, Triple
 
 TRUNCATE = 4.0  # scipy's: a Gaussian ends after int(4 sigma + 0.5) voxels
 
@@ -47,16 +49,18 @@ def draw_guidance(
         scale_zyx: Voxels of the scanner's grid for each voxel of the network's grid.
         rule: Widths in the scanner's voxels, cut and sign.
     """
-    heatmap = np.zeros(pet_suv_zyx.shape, np.float32)
+    depth, height, width = pet_suv_zyx.shape
+    shape = (depth, height, width)
+    heatmap = np.zeros(shape, np.float32)
     for point, suv in zip(clicks.tumor_zyx, clicks.tumor_suv, strict=True):
-        bump = _bump(heatmap.shape, point, rule.sigma_tumor_voxels, scale_zyx)
+        bump = _bump(shape, point, rule.sigma_tumor_voxels, scale_zyx)
         if bump is not None:
             heatmap += bump * (pet_suv_zyx >= min(float(suv), rule.suv_cut))
     np.minimum(heatmap, 1, out=heatmap)
     sign = -1 if len(clicks.tumor_zyx) else rule.background_only_sign
     background = np.zeros_like(heatmap)
     for point in clicks.background_zyx:
-        bump = _bump(heatmap.shape, point, rule.sigma_background_voxels, scale_zyx)
+        bump = _bump(shape, point, rule.sigma_background_voxels, scale_zyx)
         if bump is not None:
             background += bump
     background[heatmap > 0] = 0
@@ -79,7 +83,7 @@ def _bump(shape: Index, point: Points, sigma: float, scale_zyx: Triple) -> NDArr
 
 
 def _peak(points: Points, sigma: float, scale_zyx: Triple) -> float:
-    """Highest sum of the Gaussians at any of their centres: near clicks add up before the map is divided by its peak."""
+    """Highest sum of the Gaussians at any of their centres: near clicks add up, then the map is divided by its peak."""
     if len(points) == 0:
         return 1.0
     away = (points[:, None] - points[None]) * np.asarray(scale_zyx) / sigma

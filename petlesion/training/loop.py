@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import cos, pi
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 Made = TypeVar("Made")
@@ -24,8 +27,8 @@ class Schedule:
     Attributes:
         steps: Optimiser steps.
         rate: Highest learning rate of AdamW; after a linear warm-up it falls along a cosine.
-        horizon: Step at which the cosine is zero; None takes `steps`. A later one ends while the rate is still high, for
-            networks that are trained on by another stage.
+        horizon: Step at which the cosine is zero; None takes `steps`. A later one ends while the rate is still high,
+            for networks that another stage trains on.
         warmup: Steps of the warm-up.
         weight_decay: AdamW's.
         clip: Highest norm of the gradient.
@@ -46,13 +49,13 @@ class Schedule:
         return self.rate * rise * 0.5 * (1 + cos(pi * step / max(self.horizon or self.steps, 1)))
 
 
-def train(  # noqa: PLR0913 - what a training run is
+def train(
     network: nn.Module,
     draw: Callable[[np.random.Generator], Batch],
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     schedule: Schedule,
     rng: np.random.Generator,
-    observer: Callable[[int, float], None] = lambda step, value: None,
+    observer: Callable[[int, float], None] = lambda *_: None,
 ) -> None:
     """Train a network in place.
 
@@ -83,7 +86,7 @@ def train(  # noqa: PLR0913 - what a training run is
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """torch's random numbers from `seed` inside, and as they were afterwards: initial weights without global state."""
+    """Random numbers of torch from `seed` inside, and as they were afterwards: initial weights without global state."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from petlesion.inference.nnunet_plans import Intensity
-from petlesion.recipe import HeatmapRule
 from petlesion.training.augment import flip, vary_intensity
-from petlesion.training.cases import TrainingCase
 from petlesion.training.guidance import PatchClicks, draw_guidance
-from petlesion.volume import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from petlesion.inference.normalize import Intensity
+    from petlesion.recipe import HeatmapRule
+    from petlesion.training.cases import TrainingCase
+    from petlesion.volume import Index
 
 N_CLICKS = 10
 
@@ -28,6 +33,8 @@ class Sampling:
         patch_zyx: Size in voxels.
         batch_size: Patches of a batch.
         lesion_share: Share of patches around a lesion voxel, where the case has one.
+        large_share: Share of these whose voxel is drawn from all lesion voxels, so that large lesions come more often;
+            the others come from a lesion drawn first, each as often as another.
         hot_share: Share around a background click: the uptake that is mistaken for tumour.
         without_clicks: Share of patches without any click.
         augment: Whether patches are flipped and varied in intensity.
@@ -36,6 +43,7 @@ class Sampling:
     patch_zyx: Index = (48, 48, 48)
     batch_size: int = 2
     lesion_share: float = 0.6
+    large_share: float = 0.0
     hot_share: float = 0.25
     without_clicks: float = 0.15
     augment: bool = True
@@ -64,7 +72,7 @@ class Patches:
         return images, torch.from_numpy(np.stack([truth for _, truth in pairs]).astype(np.int64))
 
     def _patch(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        case = self.cases[rng.integers(len(self.cases))]
+        case = self.cases[int(rng.integers(len(self.cases)))]
         n_tumor, n_background = draw_counts(rng, self.sampling.without_clicks)
         physician = rng.integers(len(case.tumor_zyx))
         tumor = case.tumor_zyx[physician][:n_tumor]
@@ -87,7 +95,7 @@ class Patches:
         room = np.array(case.truth_zyx.shape) - self.sampling.patch_zyx
         kind = rng.random()
         if kind < self.sampling.lesion_share and len(case.spots_zyx):
-            centre = case.spots_zyx[rng.integers(len(case.spots_zyx))]
+            centre = self._lesion_voxel(case, rng)
         elif kind < self.sampling.lesion_share + self.sampling.hot_share and len(background_zyx):
             centre = np.rint(background_zyx[rng.integers(len(background_zyx))]).astype(np.int64)
         else:
@@ -95,6 +103,13 @@ class Patches:
         around = np.array(self.sampling.patch_zyx) // 3
         corner = centre - np.array(self.sampling.patch_zyx) // 2 + rng.integers(-around, around + 1)
         return np.asarray(np.clip(corner, 0, np.maximum(room, 0)), dtype=np.int64)
+
+    def _lesion_voxel(self, case: TrainingCase, rng: np.random.Generator) -> NDArray[np.int64]:
+        if self.sampling.large_share and rng.random() < self.sampling.large_share:
+            inside = np.flatnonzero(case.truth_zyx)
+            return np.array(np.unravel_index(inside[rng.integers(len(inside))], case.truth_zyx.shape))
+        voxel: NDArray[np.int64] = case.spots_zyx[rng.integers(len(case.spots_zyx))]
+        return voxel
 
 
 def draw_counts(rng: np.random.Generator, without: float) -> tuple[int, int]:

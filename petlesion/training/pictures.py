@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,10 +18,14 @@ from torch.nn import functional
 
 from petlesion.case import Tracer
 from petlesion.inference.tracer import MipCnn, mip_image
-from petlesion.phantom import Phantom
 from petlesion.training.loop import Batch, Schedule, build, train
 from petlesion.training.scans import crop, draw_study
-from petlesion.volume import Volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from petlesion.phantom import Phantom
+    from petlesion.volume import Volume
 
 LOG = logging.getLogger(__name__)
 Picture = NDArray[np.float16]
@@ -50,7 +54,7 @@ class PictureTraining:
     bulky_share: float = 0.3
     batch_size: int = 32
     start: Schedule = field(default_factory=lambda: Schedule(2000, rate=1e-3, warmup=100, clip=1.0))
-    fold: Schedule = field(default_factory=lambda: Schedule(400, rate=5e-4, clip=1.0))
+    fold: Schedule = field(default_factory=lambda: Schedule(200, rate=5e-4, clip=1.0))
     scale_sd: float = 0.25
 
 
@@ -129,7 +133,9 @@ def bulky_tumour(pet_suv: Volume, rng: np.random.Generator) -> Volume:
     z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     box = crop(pet_suv, (z, y, x))
     axes = np.meshgrid(*(np.arange(n) for n in box.array_zyx.shape), indexing="ij")
-    away = sum(((a - c + o) * s / r) ** 2 for a, c, o, s, r in zip(axes, centre, low, spacing, radii, strict=True)) ** 0.5
+    away = (
+        sum(((a - c + o) * s / r) ** 2 for a, c, o, s, r in zip(axes, centre, low, spacing, radii, strict=True)) ** 0.5
+    )
     away *= 1 + 0.25 * _smooth(away.shape, 15 / spacing, rng)
     profile = 1 / (1 + np.exp((away - 1) * 12))
     if rng.random() < 0.5:
@@ -155,7 +161,9 @@ def field_of_view(phantom: Phantom, number: int, rng: np.random.Generator) -> Vo
         length = int(depth * rng.uniform(0.4, 0.95))
         low = int(rng.integers(0, depth - length + 1))
         side = int(width * rng.uniform(0.0, 0.25))
-        return crop(pet, (slice(low, low + length), slice(None), slice(side, width - int(width * rng.uniform(0, 0.25)))))
+        return crop(
+            pet, (slice(low, low + length), slice(None), slice(side, width - int(width * rng.uniform(0, 0.25))))
+        )
     if phantom.lesions and number % 4 == 2:
         lesion = phantom.lesions[rng.integers(len(phantom.lesions))]
         centre = np.array(lesion.centre_xyz[::-1])
@@ -167,7 +175,7 @@ def field_of_view(phantom: Phantom, number: int, rng: np.random.Generator) -> Vo
     return crop(pet, (z, y, x))
 
 
-def _stage(  # noqa: PLR0913 - a stage is these six things
+def _stage(
     path: Path,
     pictures: Pictures,
     config: PictureTraining,
@@ -200,10 +208,9 @@ def new_network() -> MipCnn:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.constant_(module.bias, 0.05)
+            module.bias = nn.Parameter(torch.full((len(module.weight),), 0.05))
     with torch.no_grad():
-        first = network.features[0]
-        first.weight.mul_(0.2)
+        next(network.parameters()).mul_(0.2)
     return network
 
 
@@ -236,7 +243,9 @@ def accuracy(network: nn.Module, pictures: Pictures) -> str:
     parts = []
     for name, held in (("FDG", pictures.fdg), ("PSMA", pictures.psma), ("bulky", pictures.bulky)):
         flat = torch.from_numpy(held.reshape(-1, 1, *held.shape[2:]).astype(np.float32))
-        right = ((torch.cat([network(part) for part in flat.split(64)]) > 0) == (name == "PSMA")).numpy()
+        right = (
+            (torch.cat([network(flat[i : i + 64]) for i in range(0, len(flat), 64)]) > 0) == (name == "PSMA")
+        ).numpy()
         views = right.reshape(held.shape[:2])
         parts.append(f"{name} {views[:, 0].mean():.3f} of the first views, {views.mean():.3f} of all")
     return "; ".join(parts)

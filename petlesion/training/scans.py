@@ -11,10 +11,14 @@ from petlesion.volume import Grid, Triple, Volume
 
 HEIGHT_MM = {Tracer.FDG: 975.0, Tracer.PSMA: 850.0}
 SCANNERS: dict[Tracer, tuple[tuple[float, int, Triple], ...]] = {
-    # Share, voxels along x and y, spacing. Most public FDG studies have the first spacing (autoPET); 256 of its 400 voxels
-    # hold the body. The second is that of older scanners. Public PSMA studies have three grids.
+    # Share, voxels along x and y, spacing. Most public FDG studies have the first spacing (autoPET); 256 of its 400
+    # voxels hold the body. The second is that of older scanners. Public PSMA studies have three grids.
     Tracer.FDG: ((0.4, 256, (2.0364, 2.0364, 3.0)), (0.3, 128, (5.47, 5.47, 3.27)), (0.3, 200, (4.07, 4.07, 3.0))),
-    Tracer.PSMA: ((0.4, 200, (4.07283, 4.07283, 2.0)), (0.4, 200, (4.07, 4.07, 3.0)), (0.2, 256, (2.0364, 2.0364, 3.0))),
+    Tracer.PSMA: (
+        (0.4, 200, (4.07283, 4.07283, 2.0)),
+        (0.4, 200, (4.07, 4.07, 3.0)),
+        (0.2, 256, (2.0364, 2.0364, 3.0)),
+    ),
 }
 COARSE: tuple[tuple[float, int, Triple], ...] = ((0.5, 128, (5.47, 5.47, 3.27)), (0.5, 120, (5.5, 5.5, 5.0)))
 SHORT_SHARE = 0.4  # studies that leave out the head, the legs or both
@@ -35,8 +39,10 @@ def shorten(phantom: Phantom, rng: np.random.Generator) -> Phantom:
     depth = phantom.truth.grid.size_xyz[2]
     low = int(depth * rng.uniform(0.0, 0.35)) if rng.random() < SHORT_SHARE else 0
     high = depth - (int(depth * rng.uniform(0.1, 0.3)) if rng.random() < SHORT_SHARE else 0)
-    parts = (phantom.ct_hu, phantom.pet_suv, phantom.truth, phantom.organs)
-    return Phantom(phantom.tracer, *(crop(v, (slice(low, high), slice(None), slice(None))) for v in parts), phantom.lesions)
+    part = (slice(low, high), slice(None), slice(None))
+    ct_hu, pet_suv = crop(phantom.ct_hu, part), crop(phantom.pet_suv, part)
+    truth, organs = crop(phantom.truth, part), crop(phantom.organs, part)
+    return Phantom(phantom.tracer, ct_hu, pet_suv, truth, organs, phantom.lesions)
 
 
 def crop(volume: Volume, part_zyx: tuple[slice, slice, slice]) -> Volume:

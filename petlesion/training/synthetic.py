@@ -10,10 +10,9 @@ import csv
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from torch import nn
 from petlesion.case import Tracer
 from petlesion.inference.manifest import ModelEntry
 from petlesion.inference.networks import canonical_keys, network_from_plans
-from petlesion.inference.nnunet_plans import Intensity, NnunetPlans
+from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.weights import write_model
 from petlesion.recipe import HeatmapRule
 from petlesion.recipes import MESBAH
@@ -32,6 +31,12 @@ from petlesion.training.losses import dice_and_cross_entropy
 from petlesion.training.patches import Patches, Sampling
 from petlesion.training.pictures import PictureTraining, train_tracer_folds
 from petlesion.training.plans import CONFIGURATION, SmallNetwork, dataset_json, plans_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from petlesion.inference.manifest import Architecture
+    from petlesion.inference.normalize import Intensity
 
 LOG = logging.getLogger(__name__)
 LICENCE = "Apache-2.0"
@@ -48,24 +53,30 @@ class SyntheticTraining:
             that are kept for testing.
         n_cases: Phantoms of each tracer that are trained on.
         n_validation: Further phantoms of each tracer, for the learning curve only.
+        n_checks: Patches of these for each point of the curve.
         n_statistics: Coarse phantoms of each tracer for the intensity statistics.
         n_folds: Networks of an ensemble; each leaves out another share of the cases.
         network: The segmentation network.
         pretrain: Both tracers together.
         tune: Each tracer, from the pretrained network.
+        settle: Each tracer again, now with large lesions as often as their voxels say, down to a rate of zero.
         fold: Each fold, from its tracer's network.
+        large_share: Share of lesion patches around any lesion voxel in the last two; see `Sampling`.
         pictures: The tracer networks.
     """
 
     seed: int = 20260
     n_cases: int = 32
     n_validation: int = 5
+    n_checks: int = 60
     n_statistics: int = 12
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
     pretrain: Schedule = field(default_factory=lambda: Schedule(2500, rate=3e-3, horizon=5000, bfloat16=True))
     tune: Schedule = field(default_factory=lambda: Schedule(1000, rate=2e-3, horizon=3000, bfloat16=True))
-    fold: Schedule = field(default_factory=lambda: Schedule(250, rate=8e-4, bfloat16=True))
+    settle: Schedule = field(default_factory=lambda: Schedule(1400, rate=2e-3, bfloat16=True))
+    fold: Schedule = field(default_factory=lambda: Schedule(200, rate=6e-4, bfloat16=True))
+    large_share: float = 0.6
     pictures: PictureTraining = field(default_factory=PictureTraining)
 
 
@@ -78,6 +89,7 @@ class _Ground:
     plans: dict[str, Any]
     dataset: dict[str, Any]
     heatmap: HeatmapRule
+    large_share: float = 0.0
 
     @property
     def pet(self) -> Intensity:
@@ -90,7 +102,9 @@ class _Ground:
     def patches(self, cases: Sequence[TrainingCase], *, augment: bool = True) -> Patches:
         """Batches of the given cases."""
         size = self.config.network
-        sampling = Sampling(size.patch_zyx, size.batch_size if augment else 1, augment=augment)
+        sampling = Sampling(
+            size.patch_zyx, size.batch_size if augment else 1, large_share=self.large_share, augment=augment
+        )
         return Patches(cases, self.pet, self.heatmap, sampling)
 
 
@@ -142,10 +156,12 @@ def _train_segmentation(out: Path, tracers: Sequence[Tracer], config: SyntheticT
     for tracer in tracers:
         role = tracer.lower()
         tuned = _stage(ground, role, base, seen[tracer], unseen[tracer], config.tune)
+        late = replace(ground, large_share=config.large_share)
+        settled = _stage(late, f"{role}_settled", tuned, seen[tracer], unseen[tracer], config.settle)
         states = {}
         for fold in range(config.n_folds):
             own = [case for i, case in enumerate(seen[tracer]) if i % config.n_folds != fold]
-            states[fold] = _stage(ground, f"{role}_fold_{fold}", tuned, own, unseen[tracer], config.fold)
+            states[fold] = _stage(late, f"{role}_fold_{fold}", settled, own, unseen[tracer], config.fold)
         write_model(out, _entry(role, "nnunet", ("ct", "pet", "clicks"), config), states, *documents)
 
 
@@ -159,7 +175,7 @@ def _ground(config: SyntheticTraining, work: Path) -> _Ground:
     return _Ground(config, work, json.loads(path.read_text()), dataset_json(config.n_cases), heatmap)
 
 
-def _stage(  # noqa: PLR0913 - a stage is these six things
+def _stage(
     ground: _Ground,
     name: str,
     start: dict[str, torch.Tensor] | None,
@@ -191,11 +207,11 @@ def bare_state(network: nn.Module) -> dict[str, torch.Tensor]:
     return {key: state[key].detach().clone().contiguous() for key in sorted(names)}
 
 
-def _fixed_batches(ground: _Ground, cases: Sequence[TrainingCase], n: int = 60) -> list[Batch]:
+def _fixed_batches(ground: _Ground, cases: Sequence[TrainingCase]) -> list[Batch]:
     """The same patches of cases that are not trained on, for the learning curve."""
     rng = np.random.default_rng(1)
     source = ground.patches(cases, augment=False)
-    return [source.batch(rng) for _ in range(n)]
+    return [source.batch(rng) for _ in range(ground.config.n_checks)]
 
 
 @dataclass(slots=True)
@@ -235,7 +251,7 @@ def patch_dice(network: nn.Module, batches: Sequence[Batch]) -> float:
     return 2 * both / max(total, 1)
 
 
-def _entry(role: str, architecture: Any, channels: tuple[str, ...], config: SyntheticTraining) -> ModelEntry:  # noqa: ANN401 - a Literal
+def _entry(role: str, architecture: Architecture, channels: tuple[str, ...], config: SyntheticTraining) -> ModelEntry:
     nnunet = architecture == "nnunet"
     return ModelEntry(
         system=MESBAH.name,

@@ -9,7 +9,16 @@ from torch import nn
 
 from petlesion.case import Tracer
 from petlesion.inference.manifest import WeightsError
-from petlesion.inference.tracer import MipCnn, TracerCall, call_tracer, coronal_mip, mip_image, spline_matrix, vote, window
+from petlesion.inference.tracer import (
+    MipCnn,
+    TracerCall,
+    call_tracer,
+    coronal_mip,
+    mip_image,
+    spline_matrix,
+    vote,
+    window,
+)
 from petlesion.volume import Grid, Volume
 
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from petlesion.inference.nnunet_plans import Intensity
+from petlesion.inference.normalize import Intensity
 from petlesion.training.augment import flip, vary_intensity
 
 PET = Intensity(mean=6.0, std=2.0, percentile_00_5=1.0, percentile_99_5=30.0)

@@ -15,7 +15,9 @@ from petlesion.training.scans import crop, shorten
 from petlesion.volume import Grid, Volume
 
 VALUES = (np.linspace(-100, 100, 201, dtype=np.float32), np.linspace(0, 20, 201, dtype=np.float32))
-PLANS = NnunetPlans.parse(plans_json(SmallNetwork(patch_zyx=(16, 16, 16), spacing_mm=8.0), VALUES, "toy"), dataset_json(1))
+PLANS = NnunetPlans.parse(
+    plans_json(SmallNetwork(patch_zyx=(16, 16, 16), spacing_mm=8.0), VALUES, "toy"), dataset_json(1)
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,9 @@ def patches(case, **how):
 def test_clicks_lie_in_lesions_and_outside(case):
     for points, inside in ((case.tumor_zyx, 1), (case.background_zyx, 0)):
         z, y, x = np.rint(points.reshape(-1, 3)).astype(int).T
-        np.testing.assert_array_equal(case.truth_zyx[z, y, x], inside)  # the grid is the phantom's: nothing is resampled
+        np.testing.assert_array_equal(
+            case.truth_zyx[z, y, x], inside
+        )  # the grid is the phantom's: nothing is resampled
 
 
 def test_spots_are_lesion_voxels(case):

@@ -31,7 +31,9 @@ def test_on_the_scanners_grid_it_is_the_heatmap_of_inference():
     suv = np.array([pet[p] for p in tumor])
     patch_clicks = PatchClicks(points(*tumor) - corner, suv, points(*background) - corner)
     drawn = draw_guidance(pet[4:20, 5:20, 6:22], patch_clicks, SAME_GRID, RULE)
-    np.testing.assert_allclose(drawn, whole[4:20, 5:20, 6:22], atol=0.02)  # the peak of near clicks is on the voxel grid
+    np.testing.assert_allclose(
+        drawn, whole[4:20, 5:20, 6:22], atol=0.02
+    )  # the peak of near clicks is on the voxel grid
 
 
 def test_widths_are_voxels_of_the_scanner():

@@ -9,7 +9,7 @@ from petlesion.case import Tracer
 from petlesion.inference.networks import load_network
 from petlesion.inference.weights import ModelStore
 from petlesion.phantom import STUDY_DIRECTION
-from petlesion.training import scans, synthetic
+from petlesion.training import cases, scans, synthetic
 from petlesion.training.loop import Schedule
 from petlesion.training.plans import SmallNetwork
 from petlesion.training.synthetic import SyntheticTraining, patch_dice, train_default_weights
@@ -19,6 +19,7 @@ TINY = SyntheticTraining(
     seed=1,
     n_cases=2,
     n_validation=1,
+    n_checks=2,
     n_statistics=1,
     n_folds=2,
     network=SmallNetwork(features=(4, 4), blocks=(1, 1), patch_zyx=(16, 16, 16), spacing_mm=16.0),
@@ -41,7 +42,7 @@ def test_an_unknown_role_is_refused(tmp_path):
 
 @pytest.mark.usefixtures("coarse")
 def test_from_a_seed_to_a_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(synthetic, "make_cases", lambda *job: _here(*job))
+    monkeypatch.setattr(synthetic, "make_cases", _here)
     train_default_weights(tmp_path / "out", roles=("psma",), config=TINY, work=tmp_path / "work")
     store = ModelStore.open(tmp_path / "out")
     entry = store.entry("mesbah", "psma")
@@ -56,10 +57,10 @@ def test_from_a_seed_to_a_store(tmp_path, monkeypatch):
 
 def _here(folder, tracer, seeds, plans):
     """`make_cases` in this process, so that the coarse grid is seen."""
-    from petlesion.training import cases
-
     folder.mkdir(parents=True, exist_ok=True)
-    return [cases.TrainingCase.load(cases._make((folder / f"{tracer}_{seed}.npz", tracer, seed, plans))) for seed in seeds]
+    return [
+        cases.TrainingCase.load(cases._make((folder / f"{tracer}_{seed}.npz", tracer, seed, plans))) for seed in seeds
+    ]
 
 
 class Fixed(torch.nn.Module):
