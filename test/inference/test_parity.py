@@ -28,13 +28,14 @@ PATCH = (32, 48, 48)
 PSMA_SPACING_MM = (2.0, 4.07283, 4.07283)
 
 CASES = {  # shape (Z, Y, X), spacing in mm, transpose_forward
-    "on the plan's spacing": ((56, 72, 72), SPACING_MM, (0, 1, 2)),
+    "on the plan's spacing": ((44, 72, 72), SPACING_MM, (0, 1, 2)),
     "resampled": ((72, 36, 32), PSMA_SPACING_MM, (0, 1, 2)),
-    "separate z": ((20, 72, 72), (8.0, 2.0, 2.0), (0, 1, 2)),
+    "separate z": ((16, 64, 64), (8.0, 2.0, 2.0), (0, 1, 2)),
     "transposed": ((72, 36, 32), PSMA_SPACING_MM, (2, 0, 1)),
-    "smaller than the patch": ((28, 40, 60), SPACING_MM, (0, 1, 2)),
+    "smaller than the patch": ((28, 44, 46), SPACING_MM, (0, 1, 2)),
 }
-MIRRORED = {"on the plan's spacing": (2,), "resampled": (2,), "smaller than the patch": (0, 1, 2)}
+AS_RELEASED = ("on the plan's spacing", "resampled")  # compared with stock as it is; the others with its sums in fp32
+MIRRORED = {"on the plan's spacing": (2,), "smaller than the patch": (0, 1, 2)}
 
 
 def phantom(shape, spacing_mm, seed=0):
@@ -105,14 +106,15 @@ def test_a_logit_comes_back_as_with_nnunet(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_mask_is_that_of_nnunet(tmp_path, name):
+    """Stock adds its tiles in half precision; where that is mended, not one voxel differs."""
     (shape, spacing_mm, forward), axes = CASES[name], MIRRORED.get(name, ())
     image, plans = phantom(shape, spacing_mm), toy_plans(PATCH, forward=forward)
     states = {fold: toy_state(plans, seed=fold) for fold in FOLDS}
-    folder = write_model(tmp_path / "model", plans, states)
-    expected = Stock.load(folder, FOLDS, tile_step=TILE_STEP, axes=axes).mask(image, spacing_mm) > 0
+    stock = Stock.load(write_model(tmp_path / "model", plans, states), FOLDS, tile_step=TILE_STEP, axes=axes)
+    expected = stock.mask(image, spacing_mm, in_fp32=name not in AS_RELEASED) > 0
     flips = tuple(
         tuple(axis for axis, chosen in zip(axes, bits, strict=True) if chosen) for bits in np.ndindex(*(2,) * len(axes))
     )
     mask = ours(image, spacing_mm, plans, states, flips)
     assert np.count_nonzero(expected) > 3000
-    assert dice(mask, expected) >= 0.9999
+    assert dice(mask, expected) >= (0.9999 if name in AS_RELEASED else 1.0)
