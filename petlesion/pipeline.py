@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from petlesion.inference.allocator import keep_freed_memory
 from petlesion.inference.body import body_box
 from petlesion.inference.ensemble import Deadline, EnsembleLogit, Observer, predict
 from petlesion.inference.heatmap import click_heatmap
@@ -160,6 +161,8 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.device = choose_device(self.limits.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         started_s = time.monotonic() if self.limits.started_s is None else self.limits.started_s
         limit_s = self.limits.time_limit_s or self.recipe.time_limit_s
         finish_s = FINISH_S + FINISH_S_PER_MVOX * self.case.grid.n_voxels / 1e6
