@@ -51,7 +51,8 @@ build() {
     { tail -n 40 "$work/build.log" && say "FAILED: the image does not build" && exit 1; }
 }
 
-# As the platform runs it, and a little stricter: /output is all that can be written, beside /tmp.
+# As the platform runs it, and a little stricter: /output is all that can be written, beside /tmp. A number of threads
+# that is set outside holds inside as well.
 restricted() {
   local input=$1 output=$2
   shift 2
@@ -61,7 +62,7 @@ restricted() {
   fi
   mkdir -p "$output" && chmod 777 "$output"
   docker run --rm --network none --cap-drop=ALL --security-opt=no-new-privileges --read-only --tmpfs /tmp \
-    --memory=4g --memory-swap=4g --pids-limit=512 --shm-size=128m ${gpu[@]+"${gpu[@]}"} \
+    --memory=4g --memory-swap=4g --pids-limit=512 --shm-size=128m --env OMP_NUM_THREADS ${gpu[@]+"${gpu[@]}"} \
     -v "$input:/input:ro" -v "$output:/output" "$@"
 }
 
