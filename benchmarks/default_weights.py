@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=8, help="phantoms of each tracer that are segmented")
     parser.add_argument("--tracer-n", type=int, default=20, help="phantoms of each tracer that are told apart")
     parser.add_argument("--clicks", type=int, nargs="+", default=[10], help="clicks of each kind")
+    parser.add_argument("--segment", nargs="*", choices=list(Tracer), default=list(Tracer), help="tracers to segment")
     parser.add_argument("--depth", type=int, default=1, choices=(1, 2, 4, 8), help="test-time flips")
     parser.add_argument("--weights", type=Path, help="folder of the weights (default: where process.py looks)")
     parser.add_argument("--json", type=Path, help="where to write all figures")
@@ -60,7 +61,7 @@ def main() -> None:
         "tracer": tracer_figures(store, options.tracer_n),
         "segmentation": [
             segmentation_figures(store, tracer, options.n, clicks, options.depth)
-            for tracer in Tracer
+            for tracer in map(Tracer, options.segment)
             for clicks in options.clicks
         ],
     }

@@ -42,6 +42,7 @@ LOG = logging.getLogger(__name__)
 LICENCE = "Apache-2.0"
 ROLES = ("tracer", "fdg", "psma")
 REPORT_EVERY = 250
+MORE_SEEDS = 10_000  # distance of the seeds of the phantoms that join late
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class SyntheticTraining:
         seed: Of phantoms, initial weights and batches. Phantom seeds are `seed` + 0, 1, ...; see `benchmarks` for those
             that are kept for testing.
         n_cases: Phantoms of each tracer that are trained on.
+        n_more: Phantoms of each tracer that join for the last stages.
         n_validation: Further phantoms of each tracer, for the learning curve only.
         n_checks: Patches of these for each point of the curve.
         n_statistics: Coarse phantoms of each tracer for the intensity statistics.
@@ -60,13 +62,15 @@ class SyntheticTraining:
         pretrain: Both tracers together.
         tune: Each tracer, from the pretrained network.
         settle: Each tracer again, now with large lesions as often as their voxels say, down to a rate of zero.
+        finish: Each tracer once more, with more phantoms.
         fold: Each fold, from its tracer's network.
-        large_share: Share of lesion patches around any lesion voxel in the last two; see `Sampling`.
+        large_share: Share of lesion patches around any lesion voxel from `settle` on; see `Sampling`.
         pictures: The tracer networks.
     """
 
     seed: int = 20260
     n_cases: int = 32
+    n_more: int = 20
     n_validation: int = 5
     n_checks: int = 60
     n_statistics: int = 12
@@ -75,7 +79,8 @@ class SyntheticTraining:
     pretrain: Schedule = field(default_factory=lambda: Schedule(2500, rate=3e-3, horizon=5000, bfloat16=True))
     tune: Schedule = field(default_factory=lambda: Schedule(1000, rate=2e-3, horizon=3000, bfloat16=True))
     settle: Schedule = field(default_factory=lambda: Schedule(1400, rate=2e-3, bfloat16=True))
-    fold: Schedule = field(default_factory=lambda: Schedule(200, rate=6e-4, bfloat16=True))
+    finish: Schedule = field(default_factory=lambda: Schedule(1000, rate=1.2e-3, bfloat16=True))
+    fold: Schedule = field(default_factory=lambda: Schedule(60, rate=3e-4, warmup=10, bfloat16=True))
     large_share: float = 0.6
     pictures: PictureTraining = field(default_factory=PictureTraining)
 
@@ -158,10 +163,13 @@ def _train_segmentation(out: Path, tracers: Sequence[Tracer], config: SyntheticT
         tuned = _stage(ground, role, base, seen[tracer], unseen[tracer], config.tune)
         late = replace(ground, large_share=config.large_share)
         settled = _stage(late, f"{role}_settled", tuned, seen[tracer], unseen[tracer], config.settle)
+        more = make_cases(work / "cases", tracer, [MORE_SEEDS + s for s in seeds[: config.n_more]], documents)
+        all_seen = [*seen[tracer], *more]
+        finished = _stage(late, f"{role}_finished", settled, all_seen, unseen[tracer], config.finish)
         states = {}
         for fold in range(config.n_folds):
-            own = [case for i, case in enumerate(seen[tracer]) if i % config.n_folds != fold]
-            states[fold] = _stage(late, f"{role}_fold_{fold}", settled, own, unseen[tracer], config.fold)
+            own = [case for i, case in enumerate(all_seen) if i % config.n_folds != fold]
+            states[fold] = _stage(late, f"{role}_fold_{fold}", finished, own, unseen[tracer], config.fold)
         write_model(out, _entry(role, "nnunet", ("ct", "pet", "clicks"), config), states, *documents)
 
 

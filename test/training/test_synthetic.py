@@ -18,6 +18,7 @@ from petlesion.volume import Grid
 TINY = SyntheticTraining(
     seed=1,
     n_cases=2,
+    n_more=1,
     n_validation=1,
     n_checks=2,
     n_statistics=1,
@@ -25,6 +26,8 @@ TINY = SyntheticTraining(
     network=SmallNetwork(features=(4, 4), blocks=(1, 1), patch_zyx=(16, 16, 16), spacing_mm=16.0),
     pretrain=Schedule(2),
     tune=Schedule(1),
+    settle=Schedule(1),
+    finish=Schedule(1),
     fold=Schedule(1),
 )
 
