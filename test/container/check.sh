@@ -11,7 +11,7 @@ python=$PWD/.venv/bin/python
 starter=$PWD/../shared/tools/engine.sh
 engine_dir=${ENGINE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/petlesion/engine}
 image=petlesion:check private=
-short=(--depth 1 --folds 0,1 --time-limit 0)  # no limit: a busy machine is no reason for two runs to differ
+short=(--depth 1 --folds "0,1" --time-limit 0)  # no limit: a busy machine is no reason for two runs to differ
 work=$(mktemp -d)
 
 say() { printf 'container: %s\n' "$*"; }
@@ -36,7 +36,10 @@ choose_engine() {
   elif [ "$(id -u)" -eq 0 ] && [ -x "$starter" ]; then
     private=yes
     export PATH=/usr/bin:$PATH DOCKER_BUILDKIT=1 BASE_IMAGE=pytorch/pytorch:standin DOCKER_BUILD_ARGS=--network=host
-    DOCKER_HOST=$("$starter" start "$engine_dir")
+    mkdir -p "$engine_dir"
+    exec 9>"$engine_dir/lock"
+    flock 9  # whoever stops the engine stops it for everybody: one check at a time
+    DOCKER_HOST=$("$starter" start "$engine_dir" 9>&-)
     export DOCKER_HOST
     "$starter" base "$engine_dir" "$BASE_IMAGE"
     say "a private engine, stand-in base (Debian, CPU torch): the CUDA base stays untested"
