@@ -23,7 +23,10 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 if [ $# -gt 0 ]; then shift; fi
 case ${#study[@]} in 0 | 2 | 3) ;; *) fail "usage: ./demo.sh [CT PET [CLICKS]] [-- OPTIONS]" ;; esac
-for file in ${study[@]+"${study[@]}"}; do [ -f "$file" ] || fail "there is no file $file"; done
+for file in ${study[@]+"${study[@]}"}; do
+  [ -f "$file" ] || fail "there is no file $file"
+  case $(realpath "$file") in "$(realpath .)"/demo_output/*) fail "$file lies in demo_output, which is made anew: move it" ;; esac
+done
 
 environment runtime
 if ! has_gpu; then set -- --depth 1 "$@"; fi

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Container entry: read the case in /input, segment its lesions, write the mask to /output.
 
-`python process.py --help` lists the options; PLATFORM rules and exit statuses are in petlesion/entry.py.
+`python process.py --help` lists the options and exit statuses; petlesion/entry.py does the work.
 """
 
 import time

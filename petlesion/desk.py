@@ -18,7 +18,7 @@ from petlesion.challenge import (
     write_result,
 )
 from petlesion.clicks import Clicks
-from petlesion.images import OutputError, shown, write_mask
+from petlesion.images import SUFFIXES, OutputError, image_suffix, shown, write_mask
 from petlesion.volume import Volume
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ class FileDesk:
 
     def check(self) -> tuple[str, ...]:
         """See `Desk`."""
+        if image_suffix(self.mask) is None or self.mask.is_dir():
+            raise OutputError(f"a mask is a file with one of {', '.join(SUFFIXES)}; got {shown(self.mask)}")
         for path in (self.mask, self.report):
             folder = (path or self.mask).absolute().parent
             if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):

@@ -23,7 +23,8 @@ from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
 from petlesion.images import OutputError
 from petlesion.inference.networks import check_models
-from petlesion.inference.weights import ModelStore
+from petlesion.inference.nnunet_plans import NnunetPlans
+from petlesion.inference.weights import ModelStore, WeightsError
 from petlesion.limits import Limits, Terminated
 from petlesion.options import RunOptions, add_run_options, run_options
 from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, sentence_of, status_of
@@ -93,9 +94,7 @@ def _process(options: RunOptions, desk: Desk) -> int:
     """The straight way: check, read, segment, write."""
     warnings = desk.check()
     store = ModelStore.open(options.weights)
-    for role in needed_roles(options.recipe, options.limits):
-        store.entry(options.recipe.name, role)
-    check_models(store)
+    check_recipe(store, options.recipe, options.limits)
     admission = desk.read(options.reading)
     warnings += admission.warnings
     for warning in warnings:
@@ -103,10 +102,32 @@ def _process(options: RunOptions, desk: Desk) -> int:
     result = segment(admission.case, store, options.limits, options.recipe, ProgressLine())
     report = report_of(result, case_name=admission.case.name, recipe_name=options.recipe.name, warnings=warnings)
     path = desk.write(result.mask, admission.case.name, report)
-    if result.stopped:
-        LOG.warning("warning: stopped early (%s); the mask is that of the finished sweeps", result.stopped)
     LOG.info("%d lesions, %.1f ml in all: %s", len(result.lesions), report["tmtv_ml"], path)
+    if result.stopped:
+        LOG.warning("petlesion: stopped early (%s); the mask is that of the finished sweeps", result.stopped)
     return TERMINATED if result.stopped == "terminated" else DONE
+
+
+def check_recipe(store: ModelStore, recipe: Recipe, limits: Limits) -> None:
+    """Refuse, before any work, a store that lacks a model of the recipe or holds one that reads other channels.
+
+    Raises:
+        WeightsError: Names model and file.
+        PlansError: Where plans ask for what is not supported.
+    """
+    entries = {role: store.entry(recipe.name, role) for role in needed_roles(recipe, limits)}
+    for stage in recipe.stages:
+        for _, role in stage.roles:
+            entry = entries.get(role)
+            if entry is None:
+                continue
+            if entry.channels != stage.channels:
+                raise WeightsError(
+                    f"{entry.name} must read the channels {list(stage.channels)} in this order; its manifest says "
+                    f"{list(entry.channels)}: import the weights of this recipe"
+                )
+            NnunetPlans.parse(store.plans(entry), store.dataset(entry), entry.configuration)
+    check_models(store)
 
 
 def needed_roles(recipe: Recipe, limits: Limits) -> tuple[str, ...]:

@@ -10,8 +10,23 @@ if TYPE_CHECKING:
     from petlesion.case import Tracer
 
 
+class UsageError(ValueError):
+    """Options that do not go together or are out of range."""
+
+
+ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc")
+
+
 class OutOfLimitsError(RuntimeError):
     """Time or memory ended before there was any mask. Its text states rule, offence and remedy."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error is a lack of memory: Python's own, the GPU's, or the refusal of torch's allocator on the CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in ALLOCATOR_REFUSALS)
 
 
 class Terminated(BaseException):

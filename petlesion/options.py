@@ -66,6 +66,8 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
     add("--points", choices=("voxels", "mm"), default="voxels", help="unit of the clicks: voxel indices of the PET, "
         "or millimetres in the patient (LPS)")  # fmt: skip
     add("--assume-suv", action="store_true", help="take the PET as SUV although its values look like Bq/ml")
+    if on_error not in {"fail", "mask"}:
+        parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
     add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
         "status, or the best mask there is (default: %(default)s)")  # fmt: skip
 

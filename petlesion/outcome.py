@@ -11,33 +11,38 @@ from petlesion.images import OutputError
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.nnunet_plans import PlansError
 from petlesion.inference.plan import PlanError
-from petlesion.limits import OutOfLimitsError, Terminated
+from petlesion.inference.preprocess import PrepareError
+from petlesion.limits import OutOfLimitsError, Terminated, UsageError, is_out_of_memory
 from petlesion.volume import GridError
 
 DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 2, 3, 4, 5, 6, 70, 143
 
 STATUS: dict[type[BaseException], int] = {
+    UsageError: USAGE,
     CaseError: BAD_INPUT,
+    FileNotFoundError: BAD_INPUT,
+    PrepareError: MODEL,
     GridError: BAD_INPUT,
     WeightsError: MODEL,
     PlansError: MODEL,
     PlanError: MODEL,
     OutOfLimitsError: OUT_OF_LIMITS,
-    MemoryError: OUT_OF_LIMITS,
     OutputError: OUTPUT,
     Terminated: TERMINATED,
 }
-KNOWN_ERRORS = tuple(STATUS)
+KNOWN_ERRORS = (*STATUS, MemoryError)
 
 
 def status_of(error: BaseException) -> int:
     """The exit status that an error ends in; 70 for one that nobody foresaw."""
+    if is_out_of_memory(error):
+        return OUT_OF_LIMITS
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), INTERNAL)
 
 
 def sentence_of(error: BaseException) -> str:
     """The error in one line."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, MemoryError):
-        return f"out of memory ({text}); give the process more, or a larger --tile-step on a cropped body"
+    if is_out_of_memory(error):
+        return f"out of memory ({text}); give the process more"
     return text if status_of(error) != INTERNAL else f"internal error, {type(error).__name__}: {text}"

@@ -120,6 +120,7 @@ class Result:
     Attributes:
         mask: uint8, 0 and 1, (Z, Y, X), on the PET's grid.
         tracer: The tracer with its votes.
+        tracer_model: The weights that voted; None where the tracer was given.
         lesions: 26-connected components of the mask, measured on the PET.
         stages: What each stage did.
         seconds: Seconds by step of the walk.
@@ -127,6 +128,7 @@ class Result:
 
     mask: LesionMask
     tracer: TracerCall
+    tracer_model: ModelEntry | None
     lesions: tuple[Lesion, ...]
     stages: tuple[StageRecord, ...]
     seconds: dict[str, float]
@@ -253,4 +255,5 @@ class _Run:
             kept = apply_rules(mask, pet.array_zyx, 1000 * pet.grid.voxel_ml, self.recipe.post)
             volume = LesionMask.of(kept, pet.grid)
             lesions = measure_lesions(volume, pet)
-        return Result(volume, tracer, lesions, stages, self.seconds)
+        voters = self.store.entry(self.recipe.name, "tracer") if tracer.votes else None
+        return Result(volume, tracer, voters, lesions, stages, self.seconds)

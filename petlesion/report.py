@@ -7,15 +7,16 @@ import platform
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from petlesion import __version__
 from petlesion.lesions import tmtv_ml, total_tlg
 
 if TYPE_CHECKING:  # the report reads a result; it does not need the machinery that made it
+    from petlesion.inference.manifest import ModelEntry
     from petlesion.lesions import Lesion
     from petlesion.pipeline import Result, StageRecord
 
 NOTICE = "For research use only; not a medical device."
 DISTRIBUTIONS = (
-    "petlesion",
     "torch",
     "numpy",
     "scipy",
@@ -44,6 +45,7 @@ def report_of(result: Result, *, case_name: str, recipe_name: str, warnings: tup
             "given": not result.tracer.votes,
             "votes": [str(vote) for vote in result.tracer.votes],
             "psma_probabilities": [round(p, 6) for p in result.tracer.probabilities],
+            "model": _model(result.tracer_model, result.tracer_model.fold_numbers) if result.tracer_model else None,
         },
         "stages": [_stage(stage) for stage in result.stages],
         "seconds": result.seconds,
@@ -71,7 +73,7 @@ def fallback_report(*, case_name: str, recipe_name: str, reason: str, how: str, 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that shape a mask."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "petlesion": __version__}
     for name in DISTRIBUTIONS:
         try:
             found[name] = metadata.version(name)
@@ -83,11 +85,7 @@ def versions() -> dict[str, str]:
 def _stage(stage: StageRecord) -> Json:
     model, plan = stage.model, stage.plan
     return {
-        "model": f"{model.system}/{model.role}",
-        "synthetic": model.synthetic,
-        "training_data": model.training_data,
-        "licence": model.licence,
-        "weights": [{"fold": f.fold, "file": f.file, "sha256": f.sha256} for f in model.folds if f.fold in plan.folds],
+        "model": _model(model, plan.folds),
         "plan": {
             "folds": list(plan.folds),
             "flips": [list(flip) for flip in plan.flips],
@@ -100,6 +98,16 @@ def _stage(stage: StageRecord) -> Json:
         "sweeps_done": [{"fold": fold, "flip": list(flip)} for fold, flip in stage.sweeps],
         "seconds_by_sweep": [round(s, 3) for s in stage.seconds],
         "stopped": stage.stopped,
+    }
+
+
+def _model(model: ModelEntry, folds: tuple[int, ...]) -> Json:
+    return {
+        "name": model.name,
+        "synthetic": model.synthetic,
+        "training_data": model.training_data,
+        "licence": model.licence,
+        "weights": [{"fold": f.fold, "file": f.file, "sha256": f.sha256} for f in model.folds if f.fold in folds],
     }
 
 

@@ -32,7 +32,7 @@ def small_phantom(tmp_path):
     return tmp_path
 
 
-def test_a_command_is_needed(capsys):
+def test_a_command_is_needed():
     with pytest.raises(SystemExit) as ended:
         petlesion()
     assert ended.value.code == 2
@@ -55,8 +55,18 @@ def test_phantom_lays_out_a_case(small_phantom):
 
 
 def test_shape_and_spacing_go_together(tmp_path):
-    with pytest.raises(SystemExit, match="go together"):
-        petlesion("phantom", "--tracer", "FDG", "--seed", 1, "--shape", "9,9,9", "--out", tmp_path)
+    assert petlesion("phantom", "--tracer", "FDG", "--seed", 1, "--shape", "9,9,9", "--out", tmp_path) == 2
+
+
+def test_a_value_out_of_range_is_a_matter_of_usage(tmp_path, capsys):
+    words = ("--ct", "a.mha", "--pet", "b.mha", "--out", tmp_path / "mask.mha", "--tile-step", 2)
+    assert petlesion("segment", *words) == 2
+    assert "(0, 1]" in capsys.readouterr().err
+
+
+def test_a_report_that_is_not_there_is_bad_input(tmp_path, capsys):
+    assert petlesion("table", tmp_path / "none.json") == 3
+    assert "none.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["9,9", "9,9,x", ""])

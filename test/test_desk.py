@@ -50,6 +50,12 @@ def test_mask_and_report_go_where_they_were_asked(toy_case, tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == {"a": 1}
 
 
+@pytest.mark.parametrize("name", ["mask", "mask.png"])
+def test_a_mask_of_no_known_kind_is_found_at_the_start(toy_case, tmp_path, name):
+    with pytest.raises(OutputError, match=name):
+        file_desk(toy_case, tmp_path, mask=tmp_path / name).check()
+
+
 @pytest.mark.parametrize("which", ["mask", "report"])
 def test_a_folder_that_is_not_there_is_found_at_the_start(toy_case, tmp_path, which):
     desk = file_desk(toy_case, tmp_path, **{which: tmp_path / "missing" / "file"})

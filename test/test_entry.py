@@ -90,8 +90,9 @@ def test_the_report_says_how_the_mask_came_about(run, sockets, toy_store):
     }
     assert stage["sweeps_done"] == [{"fold": 1, "flip": []}]
     fold = toy_store.entry("mesbah", "fdg").fold(1)
-    assert stage["weights"] == [{"fold": 1, "file": fold.file, "sha256": fold.sha256}]
-    assert stage["synthetic"] is True
+    assert stage["model"]["weights"] == [{"fold": 1, "file": fold.file, "sha256": fold.sha256}]
+    assert stage["model"]["synthetic"] is True
+    assert [fold["fold"] for fold in report["tracer"]["model"]["weights"]] == [0, 1]
     assert report["tracer"]["votes"] == ["FDG", "FDG"]
     assert set(report["seconds"]) >= {"tracer", "heatmap", "prepare", "sweeps", "restore"}
     assert report["versions"]["python"].startswith("3.")
@@ -177,6 +178,17 @@ def test_an_ensemble_that_is_not_there_is_found_before_the_case_is_read(run, soc
     assert run("--tracer", "FDG", weights=tmp_path / "copy")[0] == 3  # that ensemble is not needed now
 
 
+def test_weights_that_read_other_channels_are_refused(run, sockets, toy_weights, tmp_path):
+    shutil.copytree(toy_weights, tmp_path / "copy")
+    manifest = tmp_path / "copy/manifest.json"
+    content = json.loads(manifest.read_text())
+    next(model for model in content["models"] if model["role"] == "fdg")["channels"] = ["pet", "ct", "clicks"]
+    manifest.write_text(json.dumps(content))
+    status, last = run(weights=tmp_path / "copy")
+    assert (status, nothing_written(sockets)) == (4, True)
+    assert "mesbah/fdg must read the channels" in last
+
+
 def test_a_fold_that_is_not_there_is_a_fault_of_the_model(run, sockets):
     status, last = run("--folds", "9")
     assert (status, nothing_written(sockets)) == (4, True)
@@ -205,7 +217,7 @@ def test_wrong_usage_ends_with_2(run, options):
     assert ended.value.code == 2
 
 
-def test_an_unforeseen_error_is_internal_with_its_trace_before_the_sentence(run, sockets, monkeypatch, capsys):
+def test_an_unforeseen_error_is_internal_with_its_trace_before_the_sentence(run, sockets, monkeypatch):
     def fail(*_args, **_kwargs):
         raise KeyError("unforeseen")
 

@@ -48,6 +48,12 @@ def test_an_image_can_be_built_to_answer_errors_with_a_mask():
     assert options("--on-error", "fail", on_error="mask").on_error == "fail"
 
 
+def test_an_image_built_with_another_answer_is_refused():
+    with pytest.raises(SystemExit) as ended:
+        options(on_error="Mask")
+    assert ended.value.code == 2
+
+
 @pytest.mark.parametrize("depth", ["voxels", "published", "deadline"])
 def test_depths_by_name(depth):
     assert options("--depth", depth).limits.depth == depth

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from petlesion.case import CaseError
 from petlesion.images import ImageError, OutputError
@@ -26,6 +27,8 @@ from petlesion.outcome import sentence_of, status_of
         (PlanError("x"), 4),
         (OutOfLimitsError("x"), 5),
         (MemoryError("x"), 5),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), 5),
+        (torch.OutOfMemoryError("CUDA out of memory"), 5),
         (OutputError("x"), 6),
         (ValueError("x"), 70),
         (RuntimeError("x"), 70),

@@ -69,7 +69,7 @@ def test_totals_are_sums_over_the_lesions(report):
 
 
 def test_only_the_folds_that_ran_are_named(report):
-    assert [fold["fold"] for fold in report["stages"][0]["weights"]] == [0]
+    assert [fold["fold"] for fold in report["stages"][0]["model"]["weights"]] == [0]
 
 
 def test_a_fallback_says_why_and_how():

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from petlesion.volume import Grid
 
+from petlesion.limits import UsageError
+
 SUMMARY = "make a synthetic PET/CT with lesions of known volume"
 
 
@@ -52,7 +54,7 @@ def _grid(arguments: argparse.Namespace) -> Grid | None:
     from petlesion.volume import Grid
 
     if (arguments.shape is None) != (arguments.spacing is None):
-        raise SystemExit("petlesion phantom: --shape and --spacing go together")
+        raise UsageError("--shape and --spacing go together")
     return None if arguments.shape is None else Grid(arguments.shape, arguments.spacing)
 
 

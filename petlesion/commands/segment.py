@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
+from petlesion.limits import UsageError
+
 SUMMARY = "segment one case given as files"
 
 
@@ -27,8 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, started_s: float) -> int:
     """Do it; the exit status."""
     from petlesion.desk import FileDesk
-    from petlesion.entry import run
+    from petlesion.entry import run as process
     from petlesion.options import run_options
 
     desk = FileDesk(arguments.ct, arguments.pet, arguments.clicks, arguments.out, arguments.report)
-    return run(run_options(arguments, started_s), desk)
+    try:
+        options = run_options(arguments, started_s)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return process(options, desk)

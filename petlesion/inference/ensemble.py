@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from petlesion.inference.tiles import Tiling
-from petlesion.limits import OutOfLimitsError, Terminated
+from petlesion.limits import OutOfLimitsError, Terminated, is_out_of_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,7 +162,7 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     if not done:
         raise OutOfLimitsError(
             f"a mask needs at least one sweep over {tiling.n_tiles} tiles, but {stopped} ran out before the first "
-            "ended; give more of it, or a smaller region or tile overlap (--body-crop, --tile-step)"
+            "ended; give more of it, or less to sweep (--body-crop, a larger --tile-step)"
         )
     mean = bench.total.cpu().numpy()
     tiling.divide_by_weights(mean, times=len(done))
@@ -181,7 +181,9 @@ def _run(networks: Mapping[int, nn.Module], plan: InferencePlan, bench: _Bench) 
             _sweep(networks, plan, len(done), bench)
         except _SweepCutError:
             return done, seconds, "time"
-        except (MemoryError, torch.OutOfMemoryError):
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             if not bench.step_down():
                 return done, seconds, "memory"
             continue
@@ -215,14 +217,10 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
 
 
 def _forward(network: nn.Module, tile: torch.Tensor) -> torch.Tensor:
-    """One forward pass; allocator failures of the CPU come out as MemoryError, as Python's own do."""
-    try:
-        with torch.autocast("cuda", dtype=torch.float16, enabled=tile.device.type == "cuda"):
-            logit: torch.Tensor = network(tile)
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "allocate memory" in str(error):
-            raise MemoryError(str(error)) from error
-        raise
+    """One forward pass, in half precision on a GPU; it has ended when this returns, so that clocks tell the truth."""
+    on_gpu = tile.device.type == "cuda"
+    with torch.autocast("cuda", dtype=torch.float16, enabled=on_gpu):
+        logit: torch.Tensor = network(tile)
+    if on_gpu:
+        torch.cuda.synchronize(tile.device)
     return logit.float()

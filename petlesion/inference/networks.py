@@ -13,6 +13,7 @@ from torch import nn
 
 from petlesion.inference.architectures import NetworkError, network_from_plans
 from petlesion.inference.manifest import WeightsError
+from petlesion.inference.tracer import MipCnn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -196,11 +197,14 @@ def check_models(store: ModelStore) -> None:
     """
     for entry in store.entries:
         nnunet = entry.architecture == "nnunet"
-        network = meta_network(store.plans(entry), store.dataset(entry), entry) if nnunet else None
+        network = meta_network(store.plans(entry), store.dataset(entry), entry) if nnunet else _meta_mip_cnn()
         for fold in entry.folds:
-            shapes = store.shapes(entry, fold.fold)
-            if network is not None:
-                check_shapes(network, shapes, str(store.root / fold.file))
+            check_shapes(network, store.shapes(entry, fold.fold), str(store.root / fold.file))
+
+
+def _meta_mip_cnn() -> nn.Module:
+    with torch.device("meta"):
+        return MipCnn()
 
 
 def _difference(rows: torch.Tensor) -> nn.Parameter:

@@ -126,9 +126,7 @@ def _by_table(recipe: Recipe, voxels: int, grid: str) -> tuple[Axes, str]:
 
 
 def _mirrored(axes: Axes) -> str:
-    return (
-        f"mirrored along {'axis' if len(axes) == 1 else 'axes'} {_listed(axes)}" if axes else "not mirrored"
-    )
+    return f"mirrored along {'axis' if len(axes) == 1 else 'axes'} {_listed(axes)}" if axes else "not mirrored"
 
 
 def _listed(numbers: Sequence[int]) -> str:

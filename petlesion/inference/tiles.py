@@ -44,9 +44,7 @@ def tile_starts(shape_zyx: Index, patch_zyx: Index, step: float) -> Starts:
     if not 0 < step <= 1:
         raise ValueError(f"the tile step is a fraction of the patch in (0, 1]; got {step}")
     if any(n < p for n, p in zip(shape_zyx, patch_zyx, strict=True)):
-        raise ValueError(
-            f"an array of {shape_zyx} holds no patch of {patch_zyx}; pad it first, as `padding` says"
-        )
+        raise ValueError(f"an array of {shape_zyx} holds no patch of {patch_zyx}; pad it first, as `padding` says")
     return tuple(_axis_starts(n, p, step) for n, p in zip(shape_zyx, patch_zyx, strict=True))
 
 
@@ -154,9 +152,7 @@ class Tiling:
 
     def unpad(self, array_zyx: NDArray[np.float32]) -> NDArray[np.float32]:
         """The part of a padded (Z, Y, X) that is the array."""
-        return array_zyx[
-            tuple(slice(low, low + n) for (low, _), n in zip(self.margins, self.shape_zyx, strict=True))
-        ]
+        return array_zyx[tuple(slice(low, low + n) for (low, _), n in zip(self.margins, self.shape_zyx, strict=True))]
 
     def importance(self) -> NDArray[np.float32]:
         """Weights of a tile's voxels, float32, (Z, Y, X)."""

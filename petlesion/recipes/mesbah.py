@@ -54,7 +54,8 @@ MESBAH = Recipe(
     ),
     deviations=(
         "No clicks give zeros, background clicks alone a negative heatmap; the released code: NaN, and a positive one.",
-        "HeatmapRule(suv_cut=4, background_only_sign=+1) repeats the released code, for weights trained that way.",
+        "Background is cut wherever the tumour map is positive; the released code spares the clicked voxels.",
+        "HeatmapRule(suv_cut=4, background_only_sign=+1, spare_clicked_voxels=True) repeats the released code.",
         "The heatmap's cut is the paper's T = 3; the released code has 4.",
         "The third row of the depth table mirrors along axis (2,), as the paper says; the released code crashes there.",
         "The depth counts the voxels that the network sweeps; `depth=published` counts those of the input.",

@@ -65,7 +65,7 @@ class SyntheticTraining:
         finish: Each tracer once more, with more phantoms.
         fold: Each fold, from its tracer's network.
         large_share: Share of lesion patches around any lesion voxel from `settle` on; see `Sampling`.
-        logit_shift: Taken from the lesion's logit of every fold, half from each row of the head: lesions fill far more of
+        logit_shift: Taken from the lesion's logit of every fold, half from each row of the head: lesions fill more of
             the patches than of a body. Chosen on the phantoms 700000 to 700005 of each tracer, of 0, 1, 2, 3 and 4.
         pictures: The tracer networks.
     """

@@ -97,9 +97,7 @@ def test_a_click_twice_counts_twice_for_tumor_and_once_for_background():
     once, twice = ((2, 0, 0),), ((2, 0, 0), (2, 0, 0))
     tumor = click_heatmap(Clicks(once), pet, RULE)
     assert np.array_equal(click_heatmap(Clicks(twice), pet, RULE), np.minimum(2 * tumor, 1))
-    assert np.array_equal(
-        click_heatmap(Clicks((), twice), pet, RULE), click_heatmap(Clicks((), once), pet, RULE)
-    )
+    assert np.array_equal(click_heatmap(Clicks((), twice), pet, RULE), click_heatmap(Clicks((), once), pet, RULE))
 
 
 @pytest.mark.parametrize("point", [(6, 0, 0), (0, 5, 0), (0, 0, 4), (-1, 0, 0)])
@@ -117,9 +115,7 @@ def test_not_a_number_in_the_pet_does_not_reach_the_heatmap():
 @st.composite
 def cases(draw):
     shape_zyx = draw(st.tuples(st.integers(1, 40), st.integers(1, 70), st.integers(1, 30)))
-    point = st.tuples(
-        *(st.one_of(st.just(0), st.just(n - 1), st.integers(0, n - 1)) for n in shape_zyx[::-1])
-    )
+    point = st.tuples(*(st.one_of(st.just(0), st.just(n - 1), st.integers(0, n - 1)) for n in shape_zyx[::-1]))
     clicks = Clicks(tuple(draw(st.lists(point, max_size=4))), tuple(draw(st.lists(point, max_size=5))))
     rule = HeatmapRule(
         sigma_tumor_voxels=draw(st.sampled_from([3.0, 1.3])),
@@ -145,8 +141,7 @@ def test_many_clicks_in_a_volume_larger_than_their_boxes(spare):
     rng = np.random.default_rng(7)
     shape_zyx = (90, 110, 130)
     corners = [
-        tuple(int(b * (n - 1)) for b, n in zip(bits, shape_zyx[::-1], strict=True))
-        for bits in np.ndindex(2, 2, 2)
+        tuple(int(b * (n - 1)) for b, n in zip(bits, shape_zyx[::-1], strict=True)) for bits in np.ndindex(2, 2, 2)
     ]
     inner = [tuple(int(i) for i in rng.integers(0, shape_zyx[::-1])) for _ in range(8)]
     clicks = Clicks((*corners[:4], *inner[:4]), (*corners[4:], *inner[4:]))

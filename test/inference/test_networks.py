@@ -17,6 +17,7 @@ from petlesion.inference.networks import (
     meta_network,
     parameter_types,
 )
+from petlesion.inference.tracer import MipCnn
 from petlesion.inference.weights import ModelStore, WeightsError, write_model
 from test.inference.models import ENTRY, TRACER, toy_network
 from test.nnunet_reference import toy_dataset, toy_plans
@@ -169,12 +170,18 @@ def test_a_sound_store_passes(tmp_path):
 @pytest.mark.parametrize("file", ["mesbah/fdg/fold_0.safetensors", "mesbah/tracer/fold_1.safetensors"])
 def test_a_missing_file_of_any_model_is_found_at_the_start(tmp_path, file):
     store_with(tmp_path, canonical_state(toy_network()))
-    write_model(tmp_path, TRACER, {fold: {"weight": torch.zeros(1)} for fold in range(2)})
+    write_model(tmp_path, TRACER, {fold: MipCnn().state_dict() for fold in range(2)})
     store = ModelStore.open(tmp_path)
     check_models(store)
     (tmp_path / file).unlink()
     with pytest.raises(WeightsError, match=f"{file} cannot be read"):
         check_models(store)
+
+
+def test_another_network_is_not_taken_for_the_tracers(tmp_path):
+    write_model(tmp_path, TRACER, {0: {"weight": torch.zeros(1)}})
+    with pytest.raises(WeightsError, match=r"tracer/fold_0\.safetensors: 22 of the network's keys are missing"):
+        check_models(ModelStore.open(tmp_path))
 
 
 def test_buffers_of_batch_norm_are_weights_too(tmp_path):

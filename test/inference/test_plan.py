@@ -18,9 +18,7 @@ SINGLES_PAIRS_TRIPLE = ((), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2))
 
 
 def plan(limits=None, folds=FOLDS, recipe=MESBAH, network=17_240_000, given=52_160_000):
-    return plan_inference(
-        recipe, STAGE, limits or Limits(), folds, network_voxels=network, input_voxels=given
-    )
+    return plan_inference(recipe, STAGE, limits or Limits(), folds, network_voxels=network, input_voxels=given)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from petlesion.phantom import STUDY_DIRECTION
 from petlesion.training import cases, scans, synthetic
 from petlesion.training.loop import Schedule
 from petlesion.training.plans import SmallNetwork
-from petlesion.training.synthetic import SyntheticTraining, patch_dice, train_default_weights
+from petlesion.training.synthetic import SyntheticTraining, patch_dice, shifted, train_default_weights
 from petlesion.volume import Grid
 
 TINY = SyntheticTraining(
@@ -83,3 +83,11 @@ def test_dice_is_pooled_over_the_patches():
 def test_tracers_have_their_own_seeds():
     assert {t.lower() for t in Tracer} <= set(synthetic.ROLES)
     assert np.random.default_rng([1, False]).random() != np.random.default_rng([1, True]).random()
+
+
+def test_the_shift_moves_the_difference_of_the_last_layers_logits_alone():
+    state = {f"decoder.seg_layers.{i}.bias": torch.zeros(2) for i in (1, 2, 10)} | {"encoder.bias": torch.ones(1)}
+    moved = shifted(state, 3.0)
+    last = moved["decoder.seg_layers.10.bias"]
+    assert float(last[1] - last[0]) == -3.0
+    assert all(torch.equal(moved[key], state[key]) for key in state if "10" not in key)
