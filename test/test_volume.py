@@ -71,7 +71,10 @@ def test_world_mm_is_that_of_simpleitk(grid, index):
     image.SetDirection(grid.direction)
     world = image.TransformContinuousIndexToPhysicalPoint(index)
     assert grid.world_mm(index) == pytest.approx(world, abs=1e-6)
-    assert grid.index_of(world) == pytest.approx(image.TransformPhysicalPointToContinuousIndex(world), abs=1e-6)
+    index_of_itk = image.TransformPhysicalPointToContinuousIndex(world)
+    if all(map(math.isfinite, index_of_itk)):  # ITK's inverse of some mirrored rotations is NaN; ours is not
+        assert grid.index_of(world) == pytest.approx(index_of_itk, abs=1e-6)
+    assert all(map(math.isfinite, grid.index_of(world)))
 
 
 @settings(deadline=None)
