@@ -40,5 +40,5 @@ def test_a_sarcoma_is_called_fdg_and_found_by_its_clicks(tmp_path, name):
     assert report["tracer"]["name"] == "FDG"
     assert without.grid.same_as(truth.grid)
     clicked, _ = answer(as_sockets(study, tmp_path / "clicked", clicks_on(study)), tmp_path / "clicked_out")
-    # How well is a matter of the benchmarks: the drawn tumour is the anatomical one, and these weights saw phantoms only.
+    # How well is for benchmarks: the drawn tumour is the anatomical one, and these weights saw phantoms only.
     assert np.count_nonzero((clicked.array_zyx > 0) & (truth.array_zyx > 0)) > 0
