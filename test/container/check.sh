@@ -21,7 +21,7 @@ finish() {
   trap - EXIT
   # What the container's user wrote, only that user (or root) can remove.
   if [ -d "$work" ] && ! rm -rf "$work" 2>/dev/null; then
-    docker run --rm --network none -v "$work:/work" --entrypoint rm "$image" -rf /work/inside /work/rescued /work/refused || true
+    docker run --rm --network none -v "$work:/scratch" --entrypoint rm "$image" -rf /scratch/inside /scratch/rescued /scratch/refused || true
     rm -rf "$work" || true
   fi
   if [ -n "$private" ]; then "$starter" stop "$engine_dir"; fi
