@@ -14,6 +14,7 @@ import numpy as np
 from petlesion.case import Tracer
 from petlesion.phantom.organs import Organ
 from petlesion.phantom.patient import Body, Sketch
+from petlesion.phantom.placement import Placement
 from petlesion.phantom.shapes import Bands, Chain, Ellipsoid, Trunk
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def draw_body(tracer: Tracer, rng: np.random.Generator, grid: Grid) -> Body:
         high[2] - above,
     )
     scale = float(np.clip(rng.normal(1.0 if male else 0.94, 0.04), 0.84, 1.12))
-    return Body(tuple(sketch.made), (float(crown[0]), float(crown[1]), float(crown[2])), scale)
+    placement = Placement.upright((float(crown[0]), float(crown[1]), float(crown[2])), scale)
+    return Body(tuple(sketch.made), placement, sketch.girth)
 
 
 def _outline(sketch: Sketch) -> None:

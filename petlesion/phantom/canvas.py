@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from petlesion.phantom.patient import Body, Structure
-    from petlesion.volume import Grid
+    from petlesion.volume import Grid, Triple
 
 WARP_PITCH_MM = 80.0
 WARP_SD_MM = 4.0
@@ -37,9 +37,9 @@ class _Canvas:
     """Where the voxels of a grid lie in a body, and the painting of one slab."""
 
     def __init__(self, body: Body, grid: Grid, rng: np.random.Generator) -> None:
-        axes = np.asarray(grid.direction).reshape(3, 3) * np.asarray(grid.spacing_mm)
-        self.step = axes / body.scale
-        self.start = (np.asarray(grid.origin_mm) - np.asarray(body.crown_mm)) / body.scale
+        self.placement = body.placement
+        self.step = np.asarray(grid.direction).reshape(3, 3) * np.asarray(grid.spacing_mm)
+        self.start = np.asarray(grid.origin_mm)
         self.spacing_zyx = grid.spacing_zyx_mm
         z, y, x = (n * s for n, s in zip(grid.shape_zyx, grid.spacing_zyx_mm, strict=True))
         self.warp = [SmoothNoise((z, y, x), WARP_PITCH_MM, rng) for _ in range(3)]
@@ -48,14 +48,14 @@ class _Canvas:
 
     def _index_box(self, shape: Shape) -> NDArray[np.int64]:
         """First and one-past-last voxel (x, y, z) of a structure with room for the warp, shape (2, 3)."""
-        low, high = shape.box_mm()
         room = 3 * WARP_SD_MM
-        corners = np.array(
-            [[(low, high)[b][a] + (2 * b - 1) * room for a, b in enumerate(bits)] for bits in np.ndindex(2, 2, 2)]
-        )
+        lowest, highest = shape.box_mm()
+        wide = (_moved(lowest, -room), _moved(highest, room))
+        ends = self.placement.world_box(wide)
+        corners = np.array([[ends[b][a] for a, b in enumerate(bits)] for bits in np.ndindex(2, 2, 2)])
         index = np.linalg.solve(self.step, (corners - self.start).T).T
-        ends = np.stack([np.floor(index.min(axis=0)), np.ceil(index.max(axis=0)) + 1])
-        box: NDArray[np.int64] = np.clip(ends, 0, self.size_xyz).astype(np.int64)
+        span = np.stack([np.floor(index.min(axis=0)), np.ceil(index.max(axis=0)) + 1])
+        box: NDArray[np.int64] = np.clip(span, 0, self.size_xyz).astype(np.int64)
         return box
 
     def paint_slab(self, labels: NDArray[np.uint8], first: int, last: int) -> None:
@@ -76,19 +76,25 @@ class _Canvas:
     def _points(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> list[Field]:
         """Body positions x, y, z of the voxels low..high-1, warped; each (Z, Y, X)."""
         i, j, k = (np.arange(a, b) for a, b in zip(low, high, strict=True))
+        world = []
+        for axis in range(3):
+            line = np.full((1, 1, 1), self.start[axis])
+            for step, index, shape in zip(self.step[axis], (i, j, k), ((1, 1, -1), (1, -1, 1), (-1, 1, 1)), strict=True):
+                line = line + (step * index).reshape(shape) if step else line
+            world.append(line)
         z, y, x = (n * s for n, s in zip((k, j, i), self.spacing_zyx, strict=True))
         points = []
-        for axis in range(3):
-            field = self.warp[axis].at(z, y, x)
+        for warp, place in zip(self.warp, self.placement.to_body(world[0], world[1], world[2]), strict=True):
+            field = warp.at(z, y, x)
             field *= np.float32(WARP_SD_MM)
-            for step, index, shape in zip(
-                self.step[axis], (i, j, k), ((1, 1, -1), (1, -1, 1), (-1, 1, 1)), strict=True
-            ):
-                if step:
-                    field += (step * index).astype(np.float32).reshape(shape)
-            field += np.float32(self.start[axis])
+            field += place
             points.append(field)
         return points
+
+
+def _moved(point: Triple, by_mm: float) -> Triple:
+    x, y, z = point
+    return (x + by_mm, y + by_mm, z + by_mm)
 
 
 def _fill(labels: NDArray[np.uint8], structure: Structure, points: list[Field]) -> None:

@@ -12,6 +12,7 @@ from petlesion.phantom.shapes import Chain, Ellipsoid, Shape
 
 if TYPE_CHECKING:
     from petlesion.phantom.organs import Organ
+    from petlesion.phantom.placement import Placement
     from petlesion.volume import Triple
 
 Layers = tuple[tuple[float, "Organ"], ...]
@@ -39,13 +40,13 @@ class Body:
 
     Attributes:
         structures: In the order in which they are painted; a later one overwrites an earlier one.
-        crown_mm: World position of the crown.
-        scale: World mm for each reference mm.
+        placement: Where it lies in the world.
+        girth: Width and depth of the trunk relative to the reference; the structures have it already.
     """
 
     structures: tuple[Structure, ...]
-    crown_mm: Triple
-    scale: float
+    placement: Placement
+    girth: float
 
 
 class Sketch:

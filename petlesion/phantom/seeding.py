@@ -16,13 +16,17 @@ from petlesion.phantom.shapes import Field, SmoothNoise
 from petlesion.phantom.uptake import normal_level, parameters, quantile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from petlesion.case import Tracer
-    from petlesion.volume import Grid, Index
+    from petlesion.volume import Grid, Index, Triple
 
 SMALLEST_ML = 0.08
 LARGEST_ML = 250.0
+KNOWN_SITES_SHARE = 0.5
+KNOWN_SITES_SD_MM = 5.0
 TRIES = 40
 """How often another place is tried before a lesion is given up: a patient may be full."""
 
@@ -39,6 +43,7 @@ class Site(StrEnum):
     SOFT = "SOFT"
     PROSTATE = "PROSTATE"
     BOWEL = "BOWEL"
+    BESIDE = "BESIDE"
 
 
 HOSTS: dict[Site, tuple[Organ, ...]] = {
@@ -49,7 +54,10 @@ HOSTS: dict[Site, tuple[Organ, ...]] = {
     Site.SOFT: (Organ.MUSCLE,),
     Site.PROSTATE: (Organ.PROSTATE,),
     Site.BOWEL: (Organ.COLON, Organ.SMALL_BOWEL),
+    Site.BESIDE: (Organ.BLADDER, Organ.KIDNEY, Organ.MYOCARDIUM, Organ.BRAIN, Organ.LIVER, Organ.SPLEEN, Organ.PAROTID),
 }
+"""Organs in which the centre of a lesion lies, or beside which: nodes lie beside vessels, others beside hot organs."""
+OUTSIDE = (Site.NODE, Site.BESIDE)
 LARGEST_AT_ML = {Site.NODE: 60.0, Site.BONE: 60.0, Site.PROSTATE: 20.0, Site.BOWEL: 60.0}
 CLOSED = (
     Organ.AIR, Organ.TABLE, Organ.URINE, Organ.BLADDER, Organ.BRAIN, Organ.WHITE_MATTER, Organ.KIDNEY,
@@ -75,12 +83,16 @@ class Seed:
 
 @dataclass(slots=True)
 class Field3:
-    """The arrays that lesions change: labels for the CT, activity in SUV, truth. All (Z, Y, X)."""
+    """The arrays that lesions change: labels for the CT, activity in SUV, truth. All (Z, Y, X).
+
+    `sites_mm` are world positions where lesions of such a patient lay.
+    """
 
     grid: Grid
     labels: NDArray[np.uint8]
     activity_suv: Field
     truth: NDArray[np.uint8]
+    sites_mm: Sequence[Triple] = ()
     found: dict[Site, NDArray[np.int64]] = field(default_factory=dict)
 
     def host_voxels(self, site: Site) -> NDArray[np.int64]:
@@ -125,22 +137,36 @@ def _place(tracer: Tracer, patient: Field3, rng: np.random.Generator) -> Seed | 
     for attempt in range(TRIES):
         drawn_ml *= 0.9 if attempt > TRIES // 4 else 1.0
         site = Site(str(rng.choice(list(shares), p=np.asarray(list(shares.values())) / sum(shares.values()))))
-        if drawn_ml > LARGEST_AT_ML.get(site, LARGEST_ML):
+        if patient.sites_mm and rng.random() < KNOWN_SITES_SHARE:
+            site, centre = _known_place(patient, rng)
+        else:
+            centre = _centre(patient, site, drawn_ml, rng)
+        if centre is None or drawn_ml > LARGEST_AT_ML.get(site, LARGEST_ML):
             continue
-        centre = _centre(patient, site, drawn_ml, rng)
-        seed = None if centre is None else _form(patient, centre, drawn_ml, site, rng)
+        seed = _form(patient, centre, drawn_ml, site, rng)
         if seed is not None:
             return seed
     return None
 
 
+def _known_place(patient: Field3, rng: np.random.Generator) -> tuple[Site, Index | None]:
+    """A voxel (z, y, x) near a place where the patient had a tumour, and what kind of site that is."""
+    spot = np.asarray(patient.sites_mm[rng.integers(len(patient.sites_mm))]) + rng.normal(0, KNOWN_SITES_SD_MM, 3)
+    x, y, z = (round(i) for i in patient.grid.index_of((float(spot[0]), float(spot[1]), float(spot[2]))))
+    if not patient.grid.contains((x, y, z)):
+        return Site.SOFT, None
+    organ = patient.labels[z, y, x]
+    hosts = [site for site, found in HOSTS.items() if organ in found and site not in OUTSIDE]
+    return (hosts[0] if hosts else Site.SOFT), (z, y, x)
+
+
 def _centre(patient: Field3, site: Site, volume_ml: float, rng: np.random.Generator) -> Index | None:
-    """A voxel (z, y, x) for the centre: of the host organ, or beside a vessel for a node."""
+    """A voxel (z, y, x) for the centre: of the host organ, or beside it for nodes and neighbours of hot organs."""
     hosts = patient.host_voxels(site)
     if not len(hosts):
         return None
     centre = np.array(np.unravel_index(hosts[rng.integers(len(hosts))], patient.labels.shape))
-    if site is Site.NODE:
+    if site in OUTSIDE:
         radius_mm = (volume_ml * 1000 * 0.75 / np.pi) ** (1 / 3)
         way = rng.normal(size=3)
         reach = radius_mm + rng.uniform(6, 20)

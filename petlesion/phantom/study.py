@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from petlesion.case import Tracer
 from petlesion.phantom.anatomy import draw_body
 from petlesion.phantom.canvas import paint
+from petlesion.phantom.fit import overlay, place_around
 from petlesion.phantom.scanner import draw_scanner, grid_axes_mm, scan_ct, scan_pet
 from petlesion.phantom.seeding import Field3, Seed, draw_count, sow
 from petlesion.phantom.shapes import Field, SmoothNoise
@@ -18,7 +19,11 @@ from petlesion.phantom.uptake import draw_uptake, texture
 from petlesion.volume import Direction, Grid, Triple, Volume
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from petlesion.phantom.organ_map import OrganMap
 
 TEXTURE_PITCH_MM = 14.0
 STUDY_DIRECTION: Direction = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
@@ -81,28 +86,47 @@ def default_grid(tracer: Tracer) -> Grid:
 
 
 def make_phantom(
-    tracer: Tracer, rng: np.random.Generator, *, grid: Grid | None = None, n_lesions: int | None = None
+    tracer: Tracer,
+    rng: np.random.Generator,
+    *,
+    grid: Grid | None = None,
+    n_lesions: int | None = None,
+    organs: OrganMap | None = None,
+    sites_mm: Sequence[Triple] = (),
 ) -> Phantom:
     """Draw a synthetic study. The same generator state and arguments give the same bytes.
 
     Args:
         tracer: What was injected.
         rng: Source of everything random.
-        grid: Where to draw it; None takes `default_grid`. The crown lies near its upper end in z.
+        grid: Where to draw it; None takes that of `organs`, or `default_grid`, near whose upper end the crown lies.
         n_lesions: Number of lesions wished, 0 for a healthy study; None draws 0..20. Where a small grid has no room
             there are fewer.
+        organs: Organs of a real patient, around which everything else is drawn; None draws them, too.
+        sites_mm: World positions where tumours lay in that patient, such as clicks: half of the lesions grow there.
     """
-    grid = default_grid(tracer) if grid is None else grid
-    body = draw_body(tracer, rng, grid)
+    if grid is None:
+        grid = default_grid(tracer) if organs is None else organs.labels.grid
+    labels = _patient(tracer, rng, grid, organs)
     scanner = draw_scanner(rng)
-    organs = paint(body, grid, rng)
-    patient = Field3(grid, organs.copy(), _activity(organs, tracer, grid, rng), np.zeros_like(organs))
+    patient = Field3(grid, labels.copy(), _activity(labels, tracer, grid, rng), np.zeros_like(labels), sites_mm)
     wished = draw_count(tracer, rng) if n_lesions is None else n_lesions
     seeds = sow(tracer, patient, wished, scanner.fwhm_mm, rng)
     pet_suv = Volume(scan_pet(patient.activity_suv, grid, scanner, rng), grid)
     lesions = tuple(_measured(seed, pet_suv) for seed in seeds)
     ct_hu = Volume(scan_ct(patient.labels, grid, scanner, rng), grid)
-    return Phantom(tracer, ct_hu, pet_suv, Volume(patient.truth, grid), Volume(organs, grid), lesions)
+    return Phantom(tracer, ct_hu, pet_suv, Volume(patient.truth, grid), Volume(labels, grid), lesions)
+
+
+def _patient(tracer: Tracer, rng: np.random.Generator, grid: Grid, organs: OrganMap | None) -> NDArray[np.uint8]:
+    """Labels of `organs.Organ`, (Z, Y, X): drawn freely, or around the organs of a map."""
+    body = draw_body(tracer, rng, grid)
+    if organs is None:
+        return paint(body, grid, rng)
+    held = organs.on(grid)
+    labels = paint(replace(body, placement=place_around(held, body.girth)), grid, rng)
+    overlay(labels, held)
+    return labels
 
 
 def _activity(organs: NDArray[np.uint8], tracer: Tracer, grid: Grid, rng: np.random.Generator) -> Field:
