@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from petlesion.case import Tracer
     from petlesion.postprocess import ComponentRule
+    from petlesion.volume import Index, Triple
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,32 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSize:
+    """A residual-encoder U-Net and the grid that it sees; nnU-Net's preset ResEnc L for whole-body PET/CT by default.
+
+    Attributes:
+        features: Channels of each stage, from the full resolution downwards; each stage halves the one before.
+        blocks: Residual blocks of each stage of the encoder; the decoder has one convolution a stage.
+        patch_zyx: Patch in voxels; every edge is a multiple of 2 to the power of the halvings.
+        spacing_zyx_mm: Spacing of the network's grid in mm.
+    """
+
+    features: tuple[int, ...] = (32, 64, 128, 256, 320, 320)
+    blocks: tuple[int, ...] = (1, 3, 4, 6, 6, 6)
+    patch_zyx: Index = (192, 192, 192)
+    spacing_zyx_mm: Triple = (3.0, 2.0364201068878174, 2.0364201068878174)
+
+    def __post_init__(self) -> None:
+        step = 2 ** (len(self.features) - 1)
+        if len(self.features) != len(self.blocks) or len(self.features) < 2:
+            raise ValueError(f"a U-Net has features and blocks for each stage, two at least; got {self}")
+        if any(edge < step or edge % step for edge in self.patch_zyx):
+            raise ValueError(f"with {len(self.features)} stages a patch's edges are multiples of {step}; got {self}")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingSchedule:
-    """How the full-size networks are trained.
+    """How the full-size networks are trained; `dataclasses.replace` makes a smaller one.
 
     Attributes:
         epochs: Number of epochs.
@@ -73,6 +98,7 @@ class TrainingSchedule:
         batch_size: Patches of a step.
         initial_rate: Learning rate at the start of the polynomial decay.
         organs: Labels of the auxiliary organ head, background apart.
+        network: The network and its grid.
     """
 
     epochs: int
@@ -80,6 +106,7 @@ class TrainingSchedule:
     batch_size: int
     initial_rate: float
     organs: tuple[str, ...]
+    network: NetworkSize = NetworkSize()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nnU-Net's plans.json and dataset.json for the small networks that are shipped, as stock nnU-Net 2.x reads them."""
+"""nnU-Net's plans.json and dataset.json for networks of any size, as stock nnU-Net 2.x reads them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from petlesion.recipe import NetworkSize
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from petlesion.volume import Index
+    from petlesion.volume import Index, Triple
 
 CONFIGURATION = "3d_fullres"
 CHANNELS = ("CT", "PET", "noNorm")
+LABELS = {"background": 0, "lesion": 1}
 RESAMPLE = "resample_data_or_seg_to_shape"
+SMALL_PLANS = "petlesionSmallPlans"
 
 Json = dict[str, Any]
 
@@ -40,6 +44,28 @@ class SmallNetwork:
     spacing_mm: float = 4.0
     batch_size: int = 2
 
+    @property
+    def size(self) -> NetworkSize:
+        """The same without the batch."""
+        return NetworkSize(self.features, self.blocks, self.patch_zyx, (self.spacing_mm,) * 3)
+
+
+@dataclass(frozen=True, slots=True)
+class DataStatistics:
+    """What plans say about their data set.
+
+    Attributes:
+        name: nnU-Net's name of the data set.
+        intensities: Statistics of each channel over lesion voxels, as `intensity_properties` gives them.
+        median_spacing_zyx_mm: Median spacing of the studies in mm.
+        median_shape_zyx: Median shape of the studies in voxels of the network's grid.
+    """
+
+    name: str
+    intensities: Sequence[Mapping[str, float]]
+    median_spacing_zyx_mm: Triple
+    median_shape_zyx: Triple
+
 
 def plans_json(network: SmallNetwork, lesion_values: Sequence[NDArray[np.float32]], name: str) -> Json:
     """The plans of a small network.
@@ -49,20 +75,46 @@ def plans_json(network: SmallNetwork, lesion_values: Sequence[NDArray[np.float32
         lesion_values: CT in HU and PET in SUV, each of the voxels inside lesions of the training set, (N,).
         name: Name of the data set.
     """
+    values = (*lesion_values, np.zeros(1, np.float32))
+    spacing = network.size.spacing_zyx_mm
+    data = DataStatistics(name, [intensity_properties(v) for v in values], spacing, (245.0, 100.0, 120.0))
+    return plans_document(network.size, data, SMALL_PLANS, network.batch_size)
+
+
+def plans_document(network: NetworkSize, data: DataStatistics, plans_name: str, batch_size: int) -> Json:
+    """The plans of a network of any size.
+
+    Args:
+        network: Its size and grid.
+        data: What is known of the data set.
+        plans_name: nnU-Net's name of the plans; prepared cases lie in a folder of this name.
+        batch_size: Patches of a step.
+    """
+    configuration = {
+        "data_identifier": f"{plans_name}_{CONFIGURATION}",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": batch_size,
+        "patch_size": list(network.patch_zyx),
+        "median_image_size_in_voxels": list(data.median_shape_zyx),
+        "spacing": list(network.spacing_zyx_mm),
+        "normalization_schemes": ["CTNormalization", "CTNormalization", "NoNormalization"],
+        "use_mask_for_norm": [False, False, False],
+        **_resampling(),
+        "architecture": _architecture(network),
+        "batch_dice": True,
+    }
     return {
-        "dataset_name": name,
-        "plans_name": "petlesionSmallPlans",
-        "original_median_spacing_after_transp": [network.spacing_mm] * 3,
-        "original_median_shape_after_transp": [245, 100, 120],
+        "dataset_name": data.name,
+        "plans_name": plans_name,
+        "original_median_spacing_after_transp": list(data.median_spacing_zyx_mm),
+        "original_median_shape_after_transp": [round(n) for n in data.median_shape_zyx],
         "image_reader_writer": "SimpleITKIO",
         "transpose_forward": [0, 1, 2],
         "transpose_backward": [0, 1, 2],
-        "configurations": {CONFIGURATION: _configuration(network)},
+        "configurations": {CONFIGURATION: configuration},
         "experiment_planner_used": "petlesion",
         "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {
-            str(i): intensity_properties(values) for i, values in enumerate((*lesion_values, np.zeros(1, np.float32)))
-        },
+        "foreground_intensity_properties_per_channel": {str(i): dict(p) for i, p in enumerate(data.intensities)},
     }
 
 
@@ -70,7 +122,7 @@ def dataset_json(n_training: int) -> Json:
     """The data-set description; the third channel, the click heatmap in [-1, 1], is not normalised."""
     return {
         "channel_names": {str(i): name for i, name in enumerate(CHANNELS)},
-        "labels": {"background": 0, "lesion": 1},
+        "labels": dict(LABELS),
         "numTraining": n_training,
         "file_ending": ".mha",
         "overwrite_image_reader_writer": "SimpleITKIO",
@@ -92,42 +144,36 @@ def intensity_properties(values: NDArray[np.float32]) -> dict[str, float]:
     return {key: round(float(number), 6) for key, number in numbers.items()}
 
 
-def _configuration(network: SmallNetwork) -> Json:
-    stages = len(network.features)
+def _resampling() -> Json:
+    """nnU-Net's own: cubic for images, linear for masks and logits, slices apart where they are thick."""
     resampling: Json = {}
     for what, order, is_seg in (("data", 3, False), ("seg", 1, True), ("probabilities", 1, False)):
         resampling[f"resampling_fn_{what}"] = RESAMPLE
         kwargs = {"is_seg": is_seg, "order": order, "order_z": 0, "force_separate_z": None}
         resampling[f"resampling_fn_{what}_kwargs"] = kwargs
+    return resampling
+
+
+def _architecture(network: NetworkSize) -> Json:
+    """A residual-encoder U-Net with one convolution a stage in its decoder."""
+    stages = len(network.features)
     return {
-        "data_identifier": "petlesionSmallPlans_3d_fullres",
-        "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": network.batch_size,
-        "patch_size": list(network.patch_zyx),
-        "median_image_size_in_voxels": [245.0, 100.0, 120.0],
-        "spacing": [network.spacing_mm] * 3,
-        "normalization_schemes": ["CTNormalization", "CTNormalization", "NoNormalization"],
-        "use_mask_for_norm": [False, False, False],
-        **resampling,
-        "architecture": {
-            "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
-            "arch_kwargs": {
-                "n_stages": stages,
-                "features_per_stage": list(network.features),
-                "conv_op": "torch.nn.modules.conv.Conv3d",
-                "kernel_sizes": [[3, 3, 3]] * stages,
-                "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
-                "n_blocks_per_stage": list(network.blocks),
-                "n_conv_per_stage_decoder": [1] * (stages - 1),
-                "conv_bias": True,
-                "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-                "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-                "dropout_op": None,
-                "dropout_op_kwargs": None,
-                "nonlin": "torch.nn.LeakyReLU",
-                "nonlin_kwargs": {"inplace": True},
-            },
-            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+        "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+        "arch_kwargs": {
+            "n_stages": stages,
+            "features_per_stage": list(network.features),
+            "conv_op": "torch.nn.modules.conv.Conv3d",
+            "kernel_sizes": [[3, 3, 3]] * stages,
+            "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
+            "n_blocks_per_stage": list(network.blocks),
+            "n_conv_per_stage_decoder": [1] * (stages - 1),
+            "conv_bias": True,
+            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+            "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
         },
-        "batch_dice": True,
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
     }

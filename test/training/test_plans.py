@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small networks' plans, read by our own parser and by stock nnU-Net."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from petlesion.inference.networks import count_parameters, network_from_plans
 from petlesion.inference.nnunet_plans import NnunetPlans, Scheme
-from petlesion.training.plans import CONFIGURATION, SmallNetwork, dataset_json, intensity_properties, plans_json
+from petlesion.recipe import NetworkSize
+from petlesion.training.plans import (
+    CONFIGURATION,
+    DataStatistics,
+    SmallNetwork,
+    dataset_json,
+    intensity_properties,
+    plans_document,
+    plans_json,
+)
 
 VALUES = (np.linspace(-100, 100, 201, dtype=np.float32), np.linspace(0, 20, 201, dtype=np.float32))
 
@@ -41,3 +54,38 @@ def test_a_fold_of_the_shipped_size_fits_into_two_and_a_half_megabytes():
     network = SmallNetwork(features=(8, 16, 32, 48, 64))
     count = count_parameters(network_from_plans(plans_json(network, VALUES, "toy"), CONFIGURATION, 3, 2))
     assert count * 2 < 2.5e6
+
+
+DATA = DataStatistics(
+    "Dataset701_toy", [intensity_properties(v) for v in (*VALUES, VALUES[0])], (3, 2, 2), (300, 400, 400)
+)
+PUBLISHED = Path(__file__).resolve().parents[2] / "resources" / "plans_resencl.json"
+
+
+def test_the_full_size_is_the_default_and_that_of_the_published_network():
+    published = json.loads(PUBLISHED.read_text())["configurations"][CONFIGURATION]
+    found = plans_document(NetworkSize(), DATA, "toy", 3)["configurations"][CONFIGURATION]
+    for key in ("architecture", "patch_size", "batch_size", "normalization_schemes", "batch_dice"):
+        assert found[key] == published[key]
+    assert found["spacing"] == pytest.approx(published["spacing"], abs=1e-4)
+    resampling = {key: value for key, value in published.items() if key.startswith("resampling")}
+    assert {key: found[key] for key in resampling} == resampling
+
+
+def test_a_small_configuration_is_a_replace_away_and_makes_the_small_plans():
+    small = SmallNetwork()
+    size = replace(
+        NetworkSize(), features=small.features, blocks=small.blocks, patch_zyx=(48,) * 3, spacing_zyx_mm=(4.0,) * 3
+    )
+    assert size == small.size
+    ours, theirs = plans_document(size, DATA, "petlesionSmallPlans", 2), plans_json(small, VALUES, "toy")
+    assert (
+        ours["configurations"][CONFIGURATION]["architecture"] == theirs["configurations"][CONFIGURATION]["architecture"]
+    )
+    assert ours.keys() == theirs.keys()
+
+
+@pytest.mark.parametrize("wrong", [{"features": (4,)}, {"patch_zyx": (192, 192, 100)}, {"blocks": (1, 1)}])
+def test_a_size_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"a U-Net has|with 6 stages"):
+        replace(NetworkSize(), **wrong)
