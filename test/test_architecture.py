@@ -18,7 +18,8 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 LAYERS = (
     {"__init__", "volume", "clicks"},
     {"case", "components", "lesions", "limits", "images", "itk", "listing"},
-    {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"} | {"fallback", "picture", "table"},
+    {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
+    | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes"},
     {"inference"},
     {"training"},
