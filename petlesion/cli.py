@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from petlesion.commands import clicks, phantom, picture, segment, table, train, weights
+from petlesion.commands import clicks, phantom, picture, prepare, segment, table, train, weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ COMMANDS = {
     "picture": picture,
     "table": table,
     "weights": weights,
+    "prepare": prepare,
     "train": train,
 }
 
