@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from petlesion.commands import clicks, phantom, picture, prepare, segment, table, train, weights
+from petlesion.commands import clicks, evaluate, phantom, picture, prepare, rank, segment, table, train, weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,8 @@ COMMANDS = {
     "segment": segment,
     "phantom": phantom,
     "clicks": clicks,
+    "evaluate": evaluate,
+    "rank": rank,
     "picture": picture,
     "table": table,
     "weights": weights,

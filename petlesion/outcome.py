@@ -13,6 +13,7 @@ from petlesion.inference.nnunet_plans import PlansError
 from petlesion.inference.plan import PlanError
 from petlesion.inference.preprocess import PrepareError
 from petlesion.limits import OutOfLimitsError, Terminated, UsageError, is_out_of_memory
+from petlesion.metrics import MetricError
 from petlesion.volume import GridError
 
 DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 2, 3, 4, 5, 6, 70, 143
@@ -23,6 +24,7 @@ STATUS: dict[type[BaseException], int] = {
     FileNotFoundError: BAD_INPUT,
     PrepareError: MODEL,
     GridError: BAD_INPUT,
+    MetricError: BAD_INPUT,
     WeightsError: MODEL,
     PlansError: MODEL,
     PlanError: MODEL,

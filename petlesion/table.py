@@ -23,7 +23,7 @@ def lesion_table(report: Mapping[str, Any]) -> str:
     count = f"{len(rows)} lesion{'' if len(rows) == 1 else 's'}"
     tracer = report["tracer"]["name"]
     sums = f"{count}, total volume {report['tmtv_ml']:.1f} ml, TLG {report['tlg']:.0f} ({tracer})"
-    return "\n".join([*(_lines(HEADINGS, rows) if rows else ()), sums, report["notice"]])
+    return "\n".join([*(aligned(HEADINGS, rows) if rows else ()), sums, report["notice"]])
 
 
 def _row(lesion: Mapping[str, Any]) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def _row(lesion: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns flush right, two spaces apart, with a rule under the headings."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     rule = ["-" * width for width in widths]

@@ -11,7 +11,7 @@ import torch
 
 from petlesion import cli
 from petlesion.clicks import parse_clicks
-from petlesion.images import read_image
+from petlesion.images import read_image, write_mask
 from petlesion.inference.tracer import MipCnn
 from test.inference.models import checkpoint, toy_network, write_folder
 
@@ -101,6 +101,64 @@ def test_segment_picture_and_table(toy_case, toy_weights, tmp_path, capsys):
     capsys.readouterr()
     assert petlesion("table", report) == 0
     assert "SUVmax" in capsys.readouterr().out
+
+
+def two_systems(tmp_path, small_phantom):
+    """A folder of truth with one phantom, and two interactions: one perfect at once, one only at its end."""
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    (truth / "a.mha").write_bytes((small_phantom / "truth.mha").read_bytes())
+    mask = read_image(truth / "a.mha", "truth")
+    empty = mask.with_array(np.zeros(mask.grid.shape_zyx, np.uint8))
+    for system, masks in (("good", (mask, mask)), ("late", (empty, mask))):
+        for step, one in enumerate(masks):
+            folder = tmp_path / system / f"step_{step:02d}"
+            folder.mkdir(parents=True)
+            write_mask(one.with_array(one.array_zyx.astype(np.uint8)), folder / "a.mha")
+    return truth
+
+
+def test_evaluate_and_rank(small_phantom, tmp_path, capsys):
+    truth = two_systems(tmp_path, small_phantom)
+    (tmp_path / "subsets.csv").write_text("case,tracer,centre\na,PSMA,LMU\n")
+    for system in ("good", "late"):
+        words = ("--truth", truth, "--pred", tmp_path / system, "--steps", "--subsets", tmp_path / "subsets.csv")
+        out = ("--out", tmp_path / f"{system}.json", "--csv", tmp_path / "a.csv", "--picture", tmp_path / "a.png")
+        assert petlesion("evaluate", *words, *out, "--min-voxels", 0, 10) == 0
+    assert "auc_dice" in capsys.readouterr().out
+    found = json.loads((tmp_path / "late.json").read_text())
+    assert (found["last"]["dice"]["mean"], found["areas"]["auc_dice"]["mean"]) == (1, (0 + 1) / 2)
+    assert list(found["subsets"]) == ["PSMA LMU"]
+    assert [row["min_voxels"] for row in found["min_voxels"]] == [0, 10]
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + 2
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert petlesion("rank", tmp_path / "late.json", tmp_path / "good.json", "--challenge", "IV", "--json") == 0
+    ranks = json.loads(capsys.readouterr().out)
+    assert [(one["system"], one["place"]) for one in ranks] == [("good", 1), ("late", 2)]
+    assert petlesion("rank", tmp_path / "late.json", tmp_path / "good.json", "--challenge", "III") == 0
+    assert "1.5" in capsys.readouterr().out  # the last step is the same
+
+
+def test_evaluate_prints_json_and_refuses_what_does_not_go_together(small_phantom, tmp_path, capsys):
+    truth = two_systems(tmp_path, small_phantom)
+    words = ("--truth", truth, "--out", tmp_path / "a.json")
+    assert petlesion("evaluate", *words, "--pred", tmp_path / "good/step_01", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["last"]["dice"]["mean"] == 1
+    assert petlesion("evaluate", *words, "--pred", truth, "--steps") == 3
+    assert "step_00" in capsys.readouterr().err
+    assert petlesion("evaluate", *words, "--pred", truth, "--min-voxels", -1) == 2
+    assert petlesion("rank", tmp_path / "a.json", "--challenge", "V") == 3  # it has no steps
+    assert petlesion("rank", tmp_path / "a.json", tmp_path / "a.json", "--challenge", "III") == 2
+    (tmp_path / "b.json").write_text("{")
+    assert petlesion("rank", tmp_path / "b.json", "--challenge", "III") == 3
+
+
+def test_systems_are_ranked_by_the_same_cases(small_phantom, tmp_path, capsys):
+    truth = two_systems(tmp_path, small_phantom)
+    for out, *more in (("a.json", tmp_path / "good/step_00"), ("b.json", tmp_path / "good", "--steps")):
+        assert petlesion("evaluate", "--truth", truth, "--pred", *more, "--out", tmp_path / out) == 0
+    assert petlesion("rank", tmp_path / "a.json", tmp_path / "b.json", "--challenge", "III") == 3
+    assert "same cases" in capsys.readouterr().err
 
 
 def test_segment_ends_as_the_entry_does(toy_case, tmp_path):

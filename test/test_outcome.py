@@ -13,6 +13,7 @@ from petlesion.inference.networks import NetworkError
 from petlesion.inference.nnunet_plans import PlansError
 from petlesion.inference.plan import PlanError
 from petlesion.limits import OutOfLimitsError, Terminated
+from petlesion.metrics import MetricError
 from petlesion.outcome import sentence_of, status_of
 
 
@@ -21,6 +22,7 @@ from petlesion.outcome import sentence_of, status_of
     [
         (CaseError("x"), 3),
         (ImageError("x"), 3),
+        (MetricError("x"), 3),
         (WeightsError("x"), 4),
         (NetworkError("x"), 4),
         (PlansError("x"), 4),

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`petlesion evaluate`: a folder of predicted masks against a folder of true ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from petlesion.limits import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from petlesion.scores import CaseScores
+
+SUMMARY = "score a folder of predicted masks against a folder of true ones"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add = parser.add_argument
+    add("--truth", type=Path, required=True, metavar="DIR", help="true masks: CASE.mha (.nii.gz, .nii, .nrrd), or "
+        "CASE/truth.mha as phantoms have it; 0 and one other value")  # fmt: skip
+    add("--pred", type=Path, required=True, metavar="DIR", help="predicted masks by the same names, CASE.mha or "
+        "CASE/mask.mha, on the truth's grid; with --steps in DIR/step_00, DIR/step_01, ...")  # fmt: skip
+    add("--steps", action="store_true", help="DIR of --pred holds the steps of an interaction, 0 to 10 clicks of each "
+        "kind; scores then have areas over the steps, n times a constant for n + 1 steps")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="JSON", help="every score of every case, with mean, sd, median, n "
+        "and the number of undefined values; volumes in ml")  # fmt: skip
+    add("--csv", type=Path, metavar="FILE", help="the table by case and step; undefined cells are empty")
+    add("--picture", type=Path, metavar="PNG", help="scores against clicks, predicted against true volume")
+    add("--subsets", type=Path, metavar="FILE", help="tracer and centre of each case: .csv with the columns case, "
+        "tracer, centre, or JSON {case: {tracer, centre}}; means are then given by subset, too")  # fmt: skip
+    add("--missing", choices=("refuse", "empty", "skip"), default="refuse", help="a case without its prediction is "
+        "refused, scored as an empty mask, or left out (default: %(default)s)")  # fmt: skip
+    add("--min-voxels", type=int, nargs="+", default=[], metavar="N", help="score the last step once more without its "
+        "26-connected components of fewer than N voxels, for each N")  # fmt: skip
+    add("--json", action="store_true", help="print the summary as JSON instead of a table")
+
+
+def run(arguments: argparse.Namespace, _started_s: float) -> int:
+    """Do it; the exit status."""
+    from petlesion.challenge import write_report
+    from petlesion.evaluate import write_csv
+    from petlesion.summary import rows_of, summarise
+
+    if any(bound < 0 for bound in arguments.min_voxels):
+        raise UsageError(f"--min-voxels takes numbers of voxels, 0 or more; got {arguments.min_voxels}")
+    cases = _scored(arguments)
+    summary = summarise(cases)
+    write_report(summary, arguments.out)
+    if arguments.csv:
+        write_csv(rows_of(cases), arguments.csv)
+    if arguments.picture:
+        from petlesion.chart import evaluation_chart
+
+        evaluation_chart(cases, arguments.picture)
+    print(json.dumps(_without_cases(summary), indent=2, allow_nan=False) if arguments.json else _table(summary))
+    return 0
+
+
+def _scored(arguments: argparse.Namespace) -> list[CaseScores]:
+    """Every case, with a line on stderr for each, since large folders take their time."""
+    from petlesion.evaluate import evaluate_pair, find_pairs, in_subsets, read_subsets
+
+    pairs = find_pairs(arguments.truth, arguments.pred, steps=arguments.steps, missing=arguments.missing)
+    if arguments.subsets:
+        pairs = in_subsets(pairs, read_subsets(arguments.subsets))
+    cases = []
+    for number, pair in enumerate(pairs, start=1):
+        cases.append(evaluate_pair(pair, arguments.min_voxels))
+        print(f"{number} of {len(pairs)}: {pair.case}, Dice {cases[-1].last.dice:.4f}", file=sys.stderr)
+    return cases
+
+
+def _without_cases(summary: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in summary.items() if name != "cases"}
+
+
+def _table(summary: dict[str, Any]) -> str:
+    """The summary as plain text: scores of the last step and areas, then the recall by volume."""
+    from petlesion.table import aligned
+
+    rows = [(name, *map(_cell, of.values())) for name, of in (summary["last"] | summary["areas"]).items()]
+    recall = [(name, *map(_cell, of.values())) for name, of in summary["recall"].items()]
+    return "\n".join(
+        [
+            *aligned(("score", "mean", "sd", "median", "n", "undefined"), rows),
+            "",
+            *aligned(("lesions of", "there", "touched", "recall"), recall),
+        ]
+    )
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value}" if isinstance(value, int) else f"{value:.4f}"
