@@ -79,7 +79,9 @@ class _Canvas:
         world = []
         for axis in range(3):
             line = np.full((1, 1, 1), self.start[axis])
-            for step, index, shape in zip(self.step[axis], (i, j, k), ((1, 1, -1), (1, -1, 1), (-1, 1, 1)), strict=True):
+            for step, index, shape in zip(
+                self.step[axis], (i, j, k), ((1, 1, -1), (1, -1, 1), (-1, 1, 1)), strict=True
+            ):
                 line = line + (step * index).reshape(shape) if step else line
             world.append(line)
         z, y, x = (n * s for n, s in zip((k, j, i), self.spacing_zyx, strict=True))

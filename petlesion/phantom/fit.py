@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The synthetic body brought to a real patient's organs: everything that the organ map leaves out is drawn around them."""
+"""The synthetic body brought to a real patient's organs: what the organ map leaves out is drawn around them."""
 
 from __future__ import annotations
 

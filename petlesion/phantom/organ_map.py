@@ -33,8 +33,6 @@ GREY_MATTER_MM = 14.0
 STOMACH_WALL_MM = 9.0
 PELVIS_DEPTH = 0.72  # of the deepest voxel of a kidney: from there on it is urine
 
-Mask = "NDArray[np.bool_]"
-
 
 class OrganMapError(ValueError):
     """A label map that is none of organs."""
@@ -114,7 +112,8 @@ class OrganMap:
                 continue
             mask = self.labels.array_zyx[box] == label
             for organ, part in _inside(name, mask, self.labels.grid.spacing_zyx_mm):
-                yield box, part, organ
+                z, y, x = box
+                yield (z, y, x), part, organ
 
 
 @functools.cache
@@ -162,7 +161,7 @@ def _head_glands(mask_zyx: NDArray[np.bool_]) -> Iterator[tuple[Organ, NDArray[n
 
 
 def _right_heart(mask_zyx: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The upper right part of a heart: what is left is about the left ventricle (x rises to the left, z to the head)."""
+    """The upper right of a heart, so that about the left ventricle is left (x rises to the left, z to the head)."""
     z, _, x = (np.linspace(-1, 1, n) for n in mask_zyx.shape)
     leftness = x[None, None, :] - z[:, None, None] + np.zeros((1, mask_zyx.shape[1], 1))
     cut = np.quantile(leftness[mask_zyx], HEART_RIGHT_SHARE)

@@ -151,7 +151,7 @@ def _place(tracer: Tracer, patient: Field3, rng: np.random.Generator) -> Seed | 
 
 def _known_place(patient: Field3, rng: np.random.Generator) -> tuple[Site, Index | None]:
     """A voxel (z, y, x) near a place where the patient had a tumour, and what kind of site that is."""
-    spot = np.asarray(patient.sites_mm[rng.integers(len(patient.sites_mm))]) + rng.normal(0, KNOWN_SITES_SD_MM, 3)
+    spot = np.asarray(patient.sites_mm[int(rng.integers(len(patient.sites_mm)))]) + rng.normal(0, KNOWN_SITES_SD_MM, 3)
     x, y, z = (round(i) for i in patient.grid.index_of((float(spot[0]), float(spot[1]), float(spot[2]))))
     if not patient.grid.contains((x, y, z)):
         return Site.SOFT, None

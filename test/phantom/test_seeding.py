@@ -9,7 +9,7 @@ import pytest
 from petlesion.case import Tracer
 from petlesion.phantom.organs import Organ
 from petlesion.phantom.scanner import FWHM_PER_SIGMA, blur
-from petlesion.phantom.seeding import SMALLEST_ML, Field3, draw_count, sow
+from petlesion.phantom.seeding import SMALLEST_ML, Field3, Site, _centre, draw_count, sow
 from petlesion.volume import Grid
 
 GRID = Grid((60, 60, 60), (3.0, 3.0, 3.0))
@@ -62,4 +62,40 @@ def test_counts_are_none_or_up_to_twenty():
     counts = [draw_count(tracer, rng) for tracer in Tracer for _ in range(200)]
     assert min(counts) == 0
     assert max(counts) == 20
-    assert 0.08 < np.mean(np.array(counts) == 0) < 0.3
+
+
+@pytest.mark.parametrize(("tracer", "low", "high"), [(Tracer.FDG, 0.42, 0.58), (Tracer.PSMA, 0.04, 0.16)])
+def test_half_of_the_fdg_studies_are_healthy_and_few_of_psma(tracer, low, high):
+    rng = np.random.default_rng(0)
+    assert low < np.mean([draw_count(tracer, rng) == 0 for _ in range(400)]) < high
+
+
+def test_a_lesion_beside_a_hot_organ_does_not_lie_in_it():
+    patient = patient_of(Organ.FAT)
+    patient.labels[20:40, 20:40, 20:40] = Organ.BLADDER
+    found = [_centre(patient, Site.BESIDE, 1.0, np.random.default_rng(n)) for n in range(60)]
+    centres = np.array([one for one in found if one is not None])
+    assert len(centres) > 10
+    assert (patient.labels[tuple(centres.T)] == Organ.FAT).all()
+    depth = np.maximum(np.maximum(20 - centres, centres - 39), 0)
+    assert (np.linalg.norm(depth * 3.0, axis=1) < 30).all()
+
+
+def test_known_sites_draw_half_of_the_lesions():
+    places = []
+    for number in range(40):
+        patient = patient_of(Organ.MARROW)
+        for k, host in enumerate((Organ.LUNG, Organ.LIVER, Organ.MUSCLE, Organ.COLON)):
+            patient.labels[12 * k : 12 * k + 12] = host
+        patient.sites_mm = ((90.0, 90.0, 90.0),)
+        (seed,) = sow(Tracer.FDG, patient, 1, 6.0, np.random.default_rng(number))
+        middle = np.argwhere(seed.mask).mean(axis=0) + [s.start for s in seed.box]
+        places.append(np.linalg.norm(middle * 3.0 - 90.0))
+    near = np.mean(np.array(places) < 20)
+    assert 0.3 < near < 0.85
+
+
+def test_a_known_site_outside_the_grid_is_passed_over():
+    patient = patient_of(Organ.MARROW)
+    patient.sites_mm = ((900.0, 90.0, 90.0),)
+    assert len(sow(Tracer.FDG, patient, 3, 6.0, np.random.default_rng(0))) == 3
