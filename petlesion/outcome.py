@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from petlesion.case import CaseError
+from petlesion.clicks import ClicksError
 from petlesion.images import OutputError
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.nnunet_plans import PlansError
@@ -21,6 +22,7 @@ DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 
 STATUS: dict[type[BaseException], int] = {
     UsageError: USAGE,
     CaseError: BAD_INPUT,
+    ClicksError: BAD_INPUT,
     FileNotFoundError: BAD_INPUT,
     PrepareError: MODEL,
     GridError: BAD_INPUT,

@@ -7,12 +7,15 @@ import json
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from petlesion import cli
 from petlesion.clicks import parse_clicks
 from petlesion.images import read_image, write_mask
 from petlesion.inference.tracer import MipCnn
+from petlesion.itk import to_image
+from petlesion.phantom.organs import Organ
 from test.inference.models import checkpoint, toy_network, write_folder
 
 
@@ -56,6 +59,34 @@ def test_phantom_lays_out_a_case(small_phantom):
 
 def test_shape_and_spacing_go_together(tmp_path):
     assert petlesion("phantom", "--tracer", "FDG", "--seed", 1, "--shape", "9,9,9", "--out", tmp_path) == 2
+
+
+def test_a_phantom_around_an_organ_map(small_phantom, tmp_path):
+    organs = read_image(small_phantom / "organs.mha", "organs")
+    labels = np.where(organs.array_zyx == Organ.LIVER, 3, 0).astype(np.uint8)
+    sitk.WriteImage(to_image(organs.with_array(labels)), str(tmp_path / "map.nii.gz"))
+    words = ("--tracer", "FDG", "--seed", 1, "--organs", tmp_path / "map.nii.gz", "--lesions", 1)
+    sites = ("--sites", small_phantom / "input/lesion-clicks.json")
+    assert petlesion("phantom", *words, *sites, "--out", tmp_path / "own") == 0
+    drawn = read_image(tmp_path / "own/organs.mha", "organs")
+    np.testing.assert_array_equal(drawn.array_zyx == Organ.LIVER, labels == 3)
+    shape = ("--shape", "20,20,30", "--spacing", "20,20,20")
+    assert petlesion("phantom", *words, *shape, "--out", tmp_path / "coarse") == 0
+    coarse = read_image(tmp_path / "coarse/organs.mha", "organs").grid
+    middles = [g.world_mm(tuple((n - 1) / 2 for n in g.size_xyz)) for g in (coarse, organs.grid)]
+    np.testing.assert_allclose(*middles, atol=1e-3)
+
+
+def test_a_picture_is_no_organ_map(small_phantom, tmp_path, capsys):
+    pet = only(small_phantom / "input/images/pet")
+    words = ("--tracer", "FDG", "--seed", 1, "--organs", pet, "--out", tmp_path / "out")
+    assert petlesion("phantom", *words) == 3
+    assert "whole numbers" in capsys.readouterr().err
+
+
+def test_sites_go_with_an_organ_map(tmp_path):
+    words = ("--tracer", "FDG", "--seed", 1, "--sites", tmp_path / "clicks.json", "--out", tmp_path)
+    assert petlesion("phantom", *words) == 2
 
 
 def test_a_value_out_of_range_is_a_matter_of_usage(tmp_path, capsys):

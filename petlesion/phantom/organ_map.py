@@ -13,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from petlesion.case import CaseError
 from petlesion.itk import to_image
 from petlesion.phantom.organs import Organ
 from petlesion.volume import Volume
@@ -34,7 +35,7 @@ STOMACH_WALL_MM = 9.0
 PELVIS_DEPTH = 0.72  # of the deepest voxel of a kidney: from there on it is urine
 
 
-class OrganMapError(ValueError):
+class OrganMapError(CaseError):
     """A label map that is none of organs."""
 
 

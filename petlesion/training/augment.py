@@ -19,11 +19,11 @@ NOISE_SD = 0.05
 
 
 def flip(
-    image_czyx: NDArray[np.float32], truth_zyx: NDArray[np.uint8], rng: np.random.Generator
+    image_czyx: NDArray[np.float32], target_czyx: NDArray[np.uint8], rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Mirror image (C, Z, Y, X) and truth (Z, Y, X) along each axis with probability one half."""
-    axes = tuple(int(a) for a in np.flatnonzero(rng.random(3) < 0.5))
-    return np.flip(image_czyx, tuple(a + 1 for a in axes)).copy(), np.flip(truth_zyx, axes).copy()
+    """Mirror image and target, (C, Z, Y, X) each, along each axis with probability one half."""
+    axes = tuple(int(a) + 1 for a in np.flatnonzero(rng.random(3) < 0.5))
+    return np.flip(image_czyx, axes).copy(), np.flip(target_czyx, axes).copy()
 
 
 def vary_intensity(image_czyx: NDArray[np.float32], pet: Intensity, rng: np.random.Generator) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prepared training cases: phantoms brought to the networks' grid by the code that inference uses, kept on disk."""
+"""Prepared training cases: studies brought to the networks' grid by the code that inference uses, kept on disk."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.preprocess import ModelInput, patch_extent, prepare
 from petlesion.inference.resample import Resampling, resample
 from petlesion.simulate import simulate_clicks
-from petlesion.training.scans import draw_study, shorten
+from petlesion.training.organ_head import UNKNOWN, organ_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from petlesion.phantom import Phantom
-    from petlesion.volume import Index
+    from petlesion.training.studies import Source, Study
+    from petlesion.volume import Index, Volume
 
 LOG = logging.getLogger(__name__)
 CLICK_LISTS = 6  # different simulated physicians for each case
-HEALTHY_SHARE = 0.08  # fewer than among real patients: a healthy case teaches little
-MOST_LESIONS = 20
 SPOTS = 400  # places kept of each case from which lesion patches are drawn
 
 
@@ -42,6 +41,7 @@ class TrainingCase:
         tracer: What was injected.
         image_czyx: Normalised CT and PET, float16, (2, Z, Y, X).
         truth_zyx: 1 in lesions, uint8.
+        organs_zyx: Classes of the organ head, uint8; `organ_head.UNKNOWN` throughout where organs are not known.
         spots_zyx: Lesion voxels, (N, 3), as many of a small lesion as of a large one.
         tumor_zyx: Clicks of each simulated physician in order, (lists, clicks, 3), in the network's voxels, fractional.
         background_zyx: The same for background.
@@ -51,6 +51,7 @@ class TrainingCase:
     tracer: Tracer
     image_czyx: NDArray[np.float16]
     truth_zyx: NDArray[np.uint8]
+    organs_zyx: NDArray[np.uint8]
     spots_zyx: NDArray[np.int64]
     tumor_zyx: NDArray[np.float64]
     background_zyx: NDArray[np.float64]
@@ -69,20 +70,21 @@ class TrainingCase:
             return cls(Tracer(str(held["tracer"])), *(held[name] for name in cls.__slots__[1:]))
 
 
-def prepare_case(phantom: Phantom, plans: NnunetPlans, rng: np.random.Generator) -> TrainingCase:
-    """Bring a phantom to the networks' grid, cropped to the body as at inference, with clicks of several physicians."""
-    case = PetCtCase("phantom", phantom.ct_hu, phantom.pet_suv)
+def prepare_case(study: Study, plans: NnunetPlans, rng: np.random.Generator) -> TrainingCase:
+    """Bring a study to the networks' grid, cropped to the body as at inference, with clicks of several physicians."""
+    case = PetCtCase("study", study.ct_hu, study.pet_suv)
     grid = case.grid
     box = body_box(case, patch_extent(plans, grid.spacing_zyx_mm))
-    channels = [np.ascontiguousarray(v.array_zyx) for v in (phantom.ct_hu, phantom.pet_suv)]
+    channels = [np.ascontiguousarray(v.array_zyx) for v in (study.ct_hu, study.pet_suv)]
     found = prepare([*channels, np.zeros_like(channels[0])], grid.spacing_zyx_mm, plans, box)
-    truth = _truth(phantom.truth.array_zyx, found)
-    lists = [simulate_clicks(phantom.truth, phantom.pet_suv, rng) for _ in range(CLICK_LISTS)]
+    truth = _truth(study.truth.array_zyx, found)
+    lists = [simulate_clicks(study.truth, study.pet_suv, rng) for _ in range(CLICK_LISTS)]
     scale = np.array(found.box.shape_zyx) / np.array(truth.shape)
     return TrainingCase(
-        phantom.tracer,
+        study.tracer,
         found.array_czyx[:2].astype(np.float16),
         truth,
+        _organs(study.organs, found),
         _spots(truth, rng),
         np.stack([_points(c.tumor_xyz, found.box, scale) for c in lists]),
         np.stack([_points(c.background_xyz, found.box, scale) for c in lists]),
@@ -91,25 +93,34 @@ def prepare_case(phantom: Phantom, plans: NnunetPlans, rng: np.random.Generator)
 
 
 def make_cases(
-    folder: Path, tracer: Tracer, seeds: list[int], plans: tuple[dict[str, Any], dict[str, Any]], workers: int = 2
+    folder: Path, sources: Sequence[Source], plans: tuple[dict[str, Any], dict[str, Any]], workers: int = 2
 ) -> list[TrainingCase]:
-    """The cases of the given seeds, made by `workers` processes where `folder` does not hold them yet."""
+    """The cases of the given sources, made by `workers` processes where `folder` does not hold them yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{tracer}_{seed}.npz" for seed in seeds]
-    jobs = [(path, tracer, seed, plans) for path, seed in zip(paths, seeds, strict=True) if not path.exists()]
-    with ProcessPoolExecutor(workers) as pool:
-        for path in pool.map(_make, jobs):
-            LOG.info("prepared %s", path.name)
+    paths = [folder / f"{source.name}.npz" for source in sources]
+    jobs = [(path, source, plans) for path, source in zip(paths, sources, strict=True) if not path.exists()]
+    if jobs:
+        with ProcessPoolExecutor(workers) as pool:
+            for path in pool.map(_make, jobs):
+                LOG.info("prepared %s", path.name)
     return [TrainingCase.load(path) for path in paths]
 
 
-def _make(job: tuple[Path, Tracer, int, tuple[dict[str, Any], dict[str, Any]]]) -> Path:
-    path, tracer, seed, (plans, dataset) = job
-    rng = np.random.default_rng([seed, tracer is Tracer.PSMA])
-    n_lesions = int(rng.integers(1, MOST_LESIONS + 1)) if rng.random() > HEALTHY_SHARE else 0
-    study = shorten(draw_study(tracer, rng, n_lesions=n_lesions), rng)
-    prepare_case(study, NnunetPlans.parse(plans, dataset), rng).save(path)
+def _make(job: tuple[Path, Source, tuple[dict[str, Any], dict[str, Any]]]) -> Path:
+    path, source, (plans, dataset) = job
+    rng = np.random.default_rng([source.seed, source.tracer is Tracer.PSMA])
+    prepare_case(source.study(rng), NnunetPlans.parse(plans, dataset), rng).save(path)
     return path
+
+
+def _organs(organs: Volume | None, found: ModelInput) -> NDArray[np.uint8]:
+    """Classes of the organ head on the network's grid, by the nearest voxel."""
+    shape = _shape(found.array_czyx)
+    if organs is None:
+        return np.full(shape, UNKNOWN, np.uint8)
+    source = organs.array_zyx[found.box.slices]
+    nearest = [((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape, source.shape, strict=True)]
+    return organ_classes(source[np.ix_(*nearest)])
 
 
 def _truth(truth_zyx: NDArray[Any], found: ModelInput) -> NDArray[np.uint8]:
@@ -142,15 +153,3 @@ def _spots(truth_zyx: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
         return np.zeros((0, 3), np.int64)
     picked = [lesions[rng.integers(len(lesions))] for _ in range(SPOTS)]
     return np.stack([voxels[rng.integers(len(voxels))] for voxels in picked])
-
-
-def lesion_values(tracers: tuple[Tracer, ...], seeds: list[int]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """CT in HU and PET in SUV of lesion voxels of coarse phantoms, (N,) each: the statistics of `CTNormalization`."""
-    ct, pet = [], []
-    for tracer in tracers:
-        for seed in seeds:
-            phantom = draw_study(tracer, np.random.default_rng([seed, 7, tracer is Tracer.PSMA]), coarse=True)
-            inside = phantom.truth.array_zyx > 0
-            ct.append(phantom.ct_hu.array_zyx[inside])
-            pet.append(phantom.pet_suv.array_zyx[inside])
-    return np.concatenate(ct), np.concatenate(pet)

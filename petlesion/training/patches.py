@@ -11,6 +11,7 @@ import torch
 
 from petlesion.training.augment import flip, vary_intensity
 from petlesion.training.guidance import PatchClicks, draw_guidance
+from petlesion.training.organ_head import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from petlesion.inference.normalize import Intensity
     from petlesion.recipe import HeatmapRule
     from petlesion.training.cases import TrainingCase
-    from petlesion.volume import Index
+    from petlesion.volume import Index, Triple
 
 N_CLICKS = 10
 
@@ -36,7 +37,12 @@ class Sampling:
         large_share: Share of these whose voxel is drawn from all lesion voxels, so that large lesions come more often;
             the others come from a lesion drawn first, each as often as another.
         hot_share: Share around a background click: the uptake that is mistaken for tumour.
+        edge_share: Share of patches at the image's faces, edges and corners: tiles lie there, and air that looks odd.
         without_clicks: Share of patches without any click.
+        scanners_mm: Voxel sizes (z, y, x) of scanners whose heatmaps are drawn in half of the patches: the width of a
+            click is given in the scanner's voxels. Empty: always the case's own.
+        spacing_mm: Spacing of the network's grid.
+        misalign: Share of patches whose CT is moved by up to two voxels along y and x (LesionTracer).
         augment: Whether patches are flipped and varied in intensity.
     """
 
@@ -45,7 +51,11 @@ class Sampling:
     lesion_share: float = 0.6
     large_share: float = 0.0
     hot_share: float = 0.25
+    edge_share: float = 0.0
     without_clicks: float = 0.15
+    scanners_mm: tuple[Triple, ...] = ()
+    spacing_mm: float = 4.0
+    misalign: float = 0.0
     augment: bool = True
 
 
@@ -66,10 +76,10 @@ class Patches:
     sampling: Sampling
 
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and the truth, int64 (B, Z, Y, X)."""
+        """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and truth and organs, int64 (B, 2, Z, Y, X)."""
         pairs = [self._patch(rng) for _ in range(self.sampling.batch_size)]
         images = torch.from_numpy(np.stack([image for image, _ in pairs]))
-        return images, torch.from_numpy(np.stack([truth for _, truth in pairs]).astype(np.int64))
+        return images, torch.from_numpy(np.stack([target for _, target in pairs]).astype(np.int64))
 
     def _patch(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         case = self.cases[int(rng.integers(len(self.cases)))]
@@ -78,15 +88,29 @@ class Patches:
         tumor = case.tumor_zyx[physician][:n_tumor]
         background = case.background_zyx[physician][:n_background]
         corner = self._corner(case, case.background_zyx[physician], rng)
-        image, truth = cut(case, corner, self.sampling.patch_zyx)
+        image, target = cut(case, corner, self.sampling.patch_zyx, self._ct_shift(rng))
         suv = np.maximum(image[1] * np.float32(self.pet.std) + np.float32(self.pet.mean), 0)
         clicks = PatchClicks(tumor - corner, _suv_at(case, tumor, self.pet), background - corner)
-        z, y, x = (float(s) for s in case.scale_zyx)
-        image[2] = draw_guidance(suv, clicks, (z, y, x), self.heatmap)
+        image[2] = draw_guidance(suv, clicks, self._scale(case, rng), self.heatmap)
         if not self.sampling.augment:
-            return image, truth
+            return image, target
         vary_intensity(image, self.pet, rng)
-        return flip(image, truth, rng)
+        return flip(image, target, rng)
+
+    def _ct_shift(self, rng: np.random.Generator) -> Index:
+        if not self.sampling.augment or rng.random() >= self.sampling.misalign:
+            return (0, 0, 0)
+        y, x = rng.integers(-2, 3, 2)
+        return (0, int(y), int(x))
+
+    def _scale(self, case: TrainingCase, rng: np.random.Generator) -> Triple:
+        """Voxels of a scanner for each voxel of the network along z, y and x."""
+        known = self.sampling.scanners_mm
+        if known and self.sampling.augment and rng.random() < 0.5:
+            z, y, x = (self.sampling.spacing_mm / s for s in known[rng.integers(len(known))])
+        else:
+            z, y, x = (float(s) for s in case.scale_zyx)
+        return (z, y, x)
 
     def _corner(
         self, case: TrainingCase, background_zyx: NDArray[np.float64], rng: np.random.Generator
@@ -99,7 +123,10 @@ class Patches:
         elif kind < self.sampling.lesion_share + self.sampling.hot_share and len(background_zyx):
             centre = np.rint(background_zyx[rng.integers(len(background_zyx))]).astype(np.int64)
         else:
-            return rng.integers(0, np.maximum(room, 0) + 1)
+            corner = rng.integers(0, np.maximum(room, 0) + 1)
+            if kind > 1 - self.sampling.edge_share:
+                corner = np.where(rng.random(3) < 0.5, corner, np.maximum(room, 0) * rng.integers(0, 2, 3))
+            return np.asarray(corner, dtype=np.int64)
         around = np.array(self.sampling.patch_zyx) // 3
         corner = centre - np.array(self.sampling.patch_zyx) // 2 + rng.integers(-around, around + 1)
         return np.asarray(np.clip(corner, 0, np.maximum(room, 0)), dtype=np.int64)
@@ -121,16 +148,27 @@ def draw_counts(rng: np.random.Generator, without: float) -> tuple[int, int]:
 
 
 def cut(
-    case: TrainingCase, corner_zyx: NDArray[np.int64], patch_zyx: Index
+    case: TrainingCase, corner_zyx: NDArray[np.int64], patch_zyx: Index, ct_shift_zyx: Index = (0, 0, 0)
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A patch with an empty third channel, zero where the image ends, and its truth."""
+    """A patch with an empty third channel, (3, Z, Y, X), and truth and organs, (2, Z, Y, X); zero where the image ends.
+
+    The CT is read `ct_shift_zyx` voxels aside, where the image reaches there.
+    """
     window = tuple(slice(int(c), int(c) + p) for c, p in zip(corner_zyx, patch_zyx, strict=True))
-    image, truth = np.zeros((3, *patch_zyx), np.float32), np.zeros(patch_zyx, np.uint8)
+    image, target = np.zeros((3, *patch_zyx), np.float32), np.zeros((2, *patch_zyx), np.uint8)
     found = case.truth_zyx[window]
     held = tuple(slice(0, n) for n in found.shape)
     image[(slice(0, 2), *held)] = case.image_czyx[(slice(None), *window)]
-    truth[held] = found
-    return image, truth
+    aside = tuple(
+        slice(int(c) + s, int(c) + s + n) for c, s, n in zip(corner_zyx, ct_shift_zyx, found.shape, strict=True)
+    )
+    reaches = all(a.start >= 0 and a.stop <= n for a, n in zip(aside, case.truth_zyx.shape, strict=True))
+    if any(ct_shift_zyx) and reaches:
+        image[0][held] = case.image_czyx[0][aside]
+    target[0][held], target[1][held] = found, case.organs_zyx[window]
+    if case.organs_zyx.flat[0] == UNKNOWN:
+        target[1] = UNKNOWN
+    return image, target
 
 
 def _suv_at(case: TrainingCase, points_zyx: NDArray[np.float64], pet: Intensity) -> NDArray[np.float64]:

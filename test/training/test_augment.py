@@ -14,9 +14,9 @@ def test_image_and_truth_are_mirrored_together():
     image = np.stack([truth] * 3).astype(np.float32)
     seen = set()
     for seed in range(40):
-        flipped, mirrored = flip(image, truth, np.random.default_rng(seed))
-        np.testing.assert_array_equal(flipped[2], mirrored)
-        seen.add(int(mirrored[0, 0, 0]))
+        flipped, mirrored = flip(image, truth[None], np.random.default_rng(seed))
+        np.testing.assert_array_equal(flipped[2], mirrored[0])
+        seen.add(int(mirrored[0, 0, 0, 0]))
     assert seen == set(range(8))  # every one of the eight mirrors occurs
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prepared cases and the patches cut from them, on phantoms small enough to be quick."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,11 @@ from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.phantom import STUDY_DIRECTION, make_phantom
 from petlesion.recipe import HeatmapRule
 from petlesion.training.cases import TrainingCase, prepare_case
+from petlesion.training.organ_head import UNKNOWN, organ_classes
 from petlesion.training.patches import Patches, Sampling, cut, draw_counts
 from petlesion.training.plans import SmallNetwork, dataset_json, plans_json
 from petlesion.training.scans import crop, shorten
+from petlesion.training.studies import Study
 from petlesion.volume import Grid, Volume
 
 VALUES = (np.linspace(-100, 100, 201, dtype=np.float32), np.linspace(0, 20, 201, dtype=np.float32))
@@ -28,7 +32,7 @@ def phantom():
 
 @pytest.fixture(scope="module")
 def case(phantom):
-    return prepare_case(phantom, PLANS, np.random.default_rng(0))
+    return prepare_case(Study.of(phantom), PLANS, np.random.default_rng(0))
 
 
 def patches(case, **how):
@@ -64,7 +68,7 @@ def test_a_case_comes_back_from_disk(case, tmp_path):
 def test_the_same_seed_gives_the_same_batch(case):
     first, again = (patches(case).batch(np.random.default_rng(5)) for _ in range(2))
     assert first[0].shape == (2, 3, 16, 16, 16)
-    assert first[1].shape == (2, 16, 16, 16)
+    assert first[1].shape == (2, 2, 16, 16, 16)
     assert (first[0] == again[0]).all()
     assert (first[1] == again[1]).all()
 
@@ -76,15 +80,53 @@ def test_without_clicks_the_third_channel_is_empty(case):
 
 def test_lesion_patches_hold_a_lesion(case):
     source = patches(case, lesion_share=1.0, batch_size=8, augment=False)
-    _, truth = source.batch(np.random.default_rng(0))
+    _, target = source.batch(np.random.default_rng(0))
+    truth = target[:, 0]
     assert truth.flatten(1).any(dim=1).float().mean() > 0.6  # the patch lies askew around the voxel, so not all
 
 
 def test_a_patch_beyond_the_image_is_filled_with_zeros(case):
-    image, truth = cut(case, np.array(case.truth_zyx.shape) - 4, (16, 16, 16))
+    image, target = cut(case, np.array(case.truth_zyx.shape) - 4, (16, 16, 16))
     assert image[:2, :4, :4, :4].any()
     assert not image[:, 4:].any()
-    assert truth.shape == (16, 16, 16)
+    assert target.shape == (2, 16, 16, 16)
+
+
+def test_a_moved_ct_moves_alone(case):
+    corner = np.array(case.truth_zyx.shape) // 3
+    still, _ = cut(case, corner, (16, 16, 16))
+    moved, _ = cut(case, corner, (16, 16, 16), (0, 2, -1))
+    np.testing.assert_array_equal(moved[1], still[1])
+    np.testing.assert_array_equal(moved[0, :, :-2, 1:], still[0, :, 2:, :-1])
+
+
+def test_a_ct_that_cannot_move_stays(case):
+    corner = np.array((0, 0, 0))
+    still, _ = cut(case, corner, (16, 16, 16))
+    np.testing.assert_array_equal(cut(case, corner, (16, 16, 16), (0, -1, 0))[0], still)
+
+
+def test_organs_go_with_the_truth_and_are_unknown_without_a_map(case, phantom):
+    np.testing.assert_array_equal(np.unique(case.organs_zyx), np.unique(organ_classes(phantom.organs.array_zyx)))
+    bare = prepare_case(replace(Study.of(phantom), organs=None), PLANS, np.random.default_rng(0))
+    _, target = cut(bare, np.array(bare.truth_zyx.shape) - 4, (16, 16, 16))
+    assert (target[1] == UNKNOWN).all()
+
+
+def test_edge_patches_touch_a_face(case):
+    source = patches(case, lesion_share=0.0, hot_share=0.0, edge_share=1.0)
+    room = np.array(case.truth_zyx.shape) - 16
+    rng = np.random.default_rng(0)
+    corners = np.array([source._corner(case, np.zeros((0, 3)), rng) for _ in range(60)])
+    assert ((corners == 0) | (corners == room)).any(axis=1).mean() > 0.8  # each axis with probability one half
+    assert ((corners >= 0) & (corners <= room)).all()
+
+
+def test_the_heatmap_of_another_scanner_has_another_width(case):
+    own, wide = patches(case), patches(case, scanners_mm=((1.0, 1.0, 1.0),), spacing_mm=8.0)
+    scales = {wide._scale(case, np.random.default_rng(n)) for n in range(20)}
+    assert scales == {(1.0, 1.0, 1.0), (8.0, 8.0, 8.0)}
+    assert own._scale(case, np.random.default_rng(0)) == (1.0, 1.0, 1.0)
 
 
 def test_click_counts_stay_within_ten():

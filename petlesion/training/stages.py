@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stages of a training of small segmentation networks: each begins with another's weights and keeps its curve."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from petlesion.inference.networks import canonical_keys, network_from_plans
+from petlesion.inference.nnunet_plans import NnunetPlans
+from petlesion.training.cases import TrainingCase, make_cases
+from petlesion.training.loop import Batch, Schedule, build, train
+from petlesion.training.organ_head import N_ROWS, lesion_and_organ_loss
+from petlesion.training.patches import Patches
+from petlesion.training.plans import CONFIGURATION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from petlesion.inference.normalize import Intensity
+    from petlesion.recipe import HeatmapRule
+    from petlesion.training.configuration import SyntheticTraining
+    from petlesion.training.studies import Source
+
+LOG = logging.getLogger(__name__)
+REPORT_EVERY = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all stages of the segmentation training share."""
+
+    config: SyntheticTraining
+    work: Path
+    plans: dict[str, Any]
+    dataset: dict[str, Any]
+    heatmap: HeatmapRule
+
+    @property
+    def pet(self) -> Intensity:
+        """Statistics of the PET channel."""
+        found = NnunetPlans.parse(self.plans, self.dataset).normalizations[1].intensity
+        if found is None:
+            raise ValueError("the plans of the small networks normalise the PET by its statistics; they have none")
+        return found
+
+    def patches(self, cases: Sequence[TrainingCase], *, augment: bool = True) -> Patches:
+        """Batches of the given cases."""
+        size = self.config.network
+        sampling = replace(
+            self.config.sampling,
+            patch_zyx=size.patch_zyx,
+            spacing_mm=size.spacing_mm,
+            batch_size=size.batch_size if augment else 1,
+            augment=augment,
+        )
+        return Patches(cases, self.pet, self.heatmap, sampling)
+
+    def cases(self, sources: Sequence[Source]) -> dict[Source, TrainingCase]:
+        """The prepared case of each source."""
+        return dict(zip(sources, make_cases(self.work / "cases", sources, (self.plans, self.dataset)), strict=True))
+
+    def weighted(self, cases: Mapping[Source, TrainingCase]) -> list[TrainingCase]:
+        """Cases to draw from: real studies as often as the configuration says."""
+        repeats = self.config.study_repeats
+        return [case for s, case in cases.items() for _ in range(1 if s.images is None else repeats)]
+
+
+def fresh_network(ground: Ground, name: str) -> nn.Module:
+    """A fresh network with the organ head's rows."""
+    seed = ground.config.seed + sum(name.encode())
+    network = build(lambda: network_from_plans(ground.plans, CONFIGURATION, 3, N_ROWS), seed)
+    return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+
+def run_stage(
+    ground: Ground,
+    name: str,
+    start: dict[str, torch.Tensor] | None,
+    cases: Mapping[Source, TrainingCase],
+    checks: Mapping[Source, TrainingCase],
+    schedule: Schedule,
+) -> dict[str, torch.Tensor]:
+    """Train one stage from `start` (or from scratch) and give its weights; a finished stage is read from disk."""
+    path = ground.work / f"{name}.pt"
+    if path.exists():
+        held: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
+        return held
+    network = fresh_network(ground, name)
+    if start is not None:
+        network.load_state_dict(start, strict=False)
+    observer = _Curve(ground.work / f"{name}.csv", network, _fixed_batches(ground, checks), path.with_suffix(".part"))
+    rng = np.random.default_rng([ground.config.seed, sum(name.encode())])
+    train(network, ground.patches(ground.weighted(cases)).batch, lesion_and_organ_loss, schedule, rng, observer)
+    torch.save(bare_state(network), path)
+    return bare_state(network)
+
+
+def bare_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the weights, each tensor under its first name only, as models are written."""
+    names = set(canonical_keys(network).values())
+    state = network.state_dict()
+    return {key: state[key].detach().clone().contiguous() for key in sorted(names)}
+
+
+def _fixed_batches(ground: Ground, cases: Mapping[Source, TrainingCase]) -> list[Batch]:
+    """The same patches of cases that are not trained on, for the learning curve."""
+    rng = np.random.default_rng(1)
+    source = ground.patches(list(cases.values()), augment=False)
+    return [source.batch(rng) for _ in range(ground.config.n_checks)]
+
+
+@dataclass(slots=True)
+class _Curve:
+    """Writes the learning curve, and the weights so far, every `REPORT_EVERY` steps."""
+
+    path: Path
+    network: nn.Module
+    checks: Sequence[Batch]
+    partial: Path
+    losses: list[float] = field(default_factory=list)
+
+    def __call__(self, step: int, loss: float) -> None:
+        self.losses.append(loss)
+        if step % REPORT_EVERY and step != 1:
+            return
+        score = patch_dice(self.network, self.checks)
+        row = (step, round(float(np.mean(self.losses)), 4), round(score, 4))
+        LOG.info("%s: step %d, loss %.4f, validation Dice %.4f", self.path.stem, *row)
+        with self.path.open("a" if step > 1 else "w", newline="") as file:
+            csv.writer(file).writerows([("step", "loss", "validation_dice")] * (step == 1) + [row])
+        torch.save(bare_state(self.network), self.partial)
+        self.losses.clear()
+
+
+@torch.no_grad()
+def patch_dice(network: nn.Module, batches: Sequence[Batch]) -> float:
+    """Dice of all lesion voxels of the batches together; the network is left in training mode."""
+    network.eval()
+    both = total = 0
+    for image, target in batches:
+        output, truth = network(image), target[:, 0]
+        found = output[:, 1] > output[:, 0]
+        both += int((found & (truth == 1)).sum())
+        total += int(found.sum()) + int((truth == 1).sum())
+    network.train()
+    return 2 * both / max(total, 1)
+
+
+def shifted(state: dict[str, torch.Tensor], logit_shift: float) -> dict[str, torch.Tensor]:
+    """Weights whose difference of logits, lesion minus background, is `logit_shift` less at every voxel."""
+    last = max((key for key in state if key.startswith("decoder.seg_layers.") and key.endswith(".bias")), key=_number)
+    return state | {last: state[last] + torch.tensor([0.5, -0.5]) * logit_shift}
+
+
+def _number(key: str) -> int:
+    """The number of a segmentation layer: the last one is that of full resolution."""
+    return int(key.split(".")[2])
