@@ -6,27 +6,112 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from petlesion.limits import UsageError
+
 if TYPE_CHECKING:
     import argparse
 
 SUMMARY = "train the networks of a recipe"
+ON_STUDIES = "training on studies (--data)"
+SETTINGS = ("epochs", "iterations", "validation_iterations", "initial_rate", "save_every", "checkpoint_activations")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("--recipe", choices=("mesbah",), default="mesbah")
     parser.add_argument("--role", choices=("tracer", "fdg", "psma", "all"), default="all")
-    parser.add_argument(
-        "--synthetic", action="store_true", required=True, help="train the small shipped weights on phantoms"
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--synthetic", action="store_true", help="train the small shipped weights on phantoms")
+    source.add_argument(
+        "--data", type=Path, metavar="DIR", help="what petlesion prepare wrote; for --role tracer a folder of studies"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same training")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="store to write into")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="store to write into; for fdg and psma nnUNet_results"
+    )
+    _add_options_of_studies(parser)
+
+
+def _add_options_of_studies(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(ON_STUDIES, "full-size networks by nnU-Net; docs/training.md says more")
+    group.add_argument("--fold", type=int, metavar="K", help="fold to train")
+    group.add_argument(
+        "--pretrained", type=Path, metavar="CKPT", help="checkpoint to begin with (its heads are left out)"
+    )
+    group.add_argument("--resume", action="store_true", help="go on from the last checkpoint, where there is one")
+    group.add_argument("--epochs", type=int, metavar="N", help="default: 1500")
+    group.add_argument("--iterations", type=int, metavar="N", help="of an epoch (default: 350 for fdg, 250 for psma)")
+    group.add_argument("--validation-iterations", type=int, metavar="N", help="after each epoch (default: 50)")
+    group.add_argument("--initial-rate", type=float, metavar="F", help="learning rate (default: 0.001)")
+    group.add_argument("--save-every", type=int, metavar="N", help="epochs between checkpoints (default: 50)")
+    group.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
+    group.add_argument("--processes", type=int, default=1, metavar="N", help="GPUs of this machine (default: 1)")
+    group.add_argument(
+        "--workers", type=int, metavar="N", help="processes that draw samples, 0 for none (default: nnU-Net's choice)"
+    )
+    group.add_argument(
+        "--checkpoint-activations", action="store_true", default=None, help="less memory for a third more time"
+    )
+    group.add_argument("--no-validation", action="store_true", help="do not segment the left-out cases at the end")
 
 
 def run(arguments: argparse.Namespace, _started_s: float) -> int:
     """Do it; the exit status."""
+    if arguments.synthetic:
+        return _train_default_weights(arguments)
+    if arguments.role == "tracer":
+        return _train_tracer(arguments)
+    return _train_fold(arguments)
+
+
+def _train_default_weights(arguments: argparse.Namespace) -> int:
     from petlesion.training.synthetic import train_default_weights
 
     roles = ("tracer", "fdg", "psma") if arguments.role == "all" else (arguments.role,)
     train_default_weights(arguments.out, roles=roles, seed=arguments.seed)
     return 0
+
+
+def _train_fold(arguments: argparse.Namespace) -> int:
+    """Hand over to nnU-Net: this process becomes the training, so that signals and the exit status are its own."""
+    import os
+
+    from petlesion.recipes import RECIPES
+    from petlesion.training.fold import FoldTraining
+    from petlesion.training.launch import Launch
+
+    if arguments.role == "all" or arguments.fold is None:
+        raise UsageError("one fold of one role is trained at a time; give --role fdg or psma, and --fold")
+    changes = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
+    changes |= {"seed": arguments.seed}
+    if arguments.pretrained:
+        changes["pretrained"] = str(arguments.pretrained.resolve())
+    fold = FoldTraining(
+        *(arguments.data.resolve(), arguments.out.resolve(), arguments.role, arguments.fold, arguments.resume, changes),
+        recipe=RECIPES[arguments.recipe],
+    )
+    fold.make_ready()
+    launch = Launch(
+        *(fold.data, fold.results, fold.prepared.name, fold.trainer, fold.plans, fold.fold),
+        device=_device(arguments.device),
+        resume=arguments.resume,
+        validate=not arguments.no_validation,
+        processes=arguments.processes,
+        workers=arguments.workers,
+    )
+    command = launch.command()
+    print(f"{fold.folder}", flush=True)
+    os.execvp(command[0], command)  # noqa: S606 - no shell
+
+
+def _device(name: str) -> str:
+    import torch
+
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise UsageError("--device cuda needs an NVIDIA GPU, and none is visible; give --device cpu, which takes weeks")
+    return name if name != "auto" else "cuda" if found else "cpu"
+
+
+def _train_tracer(arguments: argparse.Namespace) -> int:
+    raise UsageError(f"--role tracer is trained with --synthetic; got --data {arguments.data}")

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A raw case on the network's grid, by nnU-Net's own preprocessor, with clicks and organs beside it.
+"""A raw case on the network's grid, by nnU-Net's own preprocessor, with clicks, organs and a second PET beside it.
 
     <plans>_3d_fullres/<case>.b2nd, <case>_seg.b2nd, <case>.pkl    as nnU-Net writes them; the .pkl comes last
-    <plans>_3d_fullres_organs/<case>.b2nd                          classes of the organ head, where there is a map
+    <plans>_3d_fullres_extras/<case>_organs.b2nd                   classes of the organ head, where there is a map
+    <plans>_3d_fullres_extras/<case>_suv.b2nd                      the PET below SUV 4.25, in steps of 1/60
 
-The .pkl holds nnU-Net's properties, and the clicks in voxels of the network's grid under `CLICKS`.
+The .pkl holds nnU-Net's properties, and the clicks in voxels of the network's grid under `CLICKS`. The second PET is
+what the heatmap is cut by: nnU-Net's PET is clipped to the lesions' range, which may begin above the cut.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 CLICKS = "petlesion_clicks"
 N_CHANNELS = 3
+STEPS_PER_SUV = 60  # so that the cuts of the recipe, SUV 3 and 4, are whole steps; uint8 ends at 4.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,15 @@ class Folders:
     preprocessed: Path
     cases: Path
 
-    @property
-    def organs(self) -> Path:
-        """The folder of prepared organ maps."""
-        return organs_folder(self.cases)
+
+def extras_folder(cases: Path) -> Path:
+    """The folder of organ maps and of second PETs beside a folder of prepared cases."""
+    return cases.with_name(f"{cases.name}_extras")
 
 
-def organs_folder(cases: Path) -> Path:
-    """The folder of organ maps beside a folder of prepared cases."""
-    return cases.with_name(f"{cases.name}_organs")
+def in_steps(suv: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """SUV in whole steps, rounded down, so that the order of a value and a cut stays; 255 from 4.25 on."""
+    return np.asarray(np.clip(np.floor(suv * STEPS_PER_SUV), 0, 255).astype(np.uint8))
 
 
 def preprocess_case(name: str, folders: Folders, plans: Json, dataset: Json) -> None:
@@ -70,13 +73,16 @@ def preprocess_case(name: str, folders: Folders, plans: Json, dataset: Json) -> 
         images, label, PlansManager(plans), configuration, dataset
     )
     box = [(int(low), int(high)) for low, high in properties["bbox_used_for_cropping"]]
-    properties[CLICKS] = _clicks(
-        CaseFacts.load(folders.raw / "studies" / f"{name}.npz"), images[1], box, data.shape[1:]
-    )
+    pet_suv = sitk.GetArrayFromImage(sitk.ReadImage(images[1]))
+    facts = CaseFacts.load(folders.raw / "studies" / f"{name}.npz")
+    properties[CLICKS] = _clicks(facts, pet_suv, box, data.shape[1:])
     patch = tuple(configuration.patch_size)
+    extras = extras_folder(folders.cases)
+    _write_nearest(in_steps(pet_suv), box, data.shape[1:], patch, extras / f"{name}_suv.b2nd")
     organs = folders.raw / "organsTr" / f"{name}{FILE_ENDING}"
     if organs.exists():
-        _write_organs(organs, box, data.shape[1:], patch, folders.organs / f"{name}.b2nd")
+        classes = sitk.GetArrayFromImage(sitk.ReadImage(str(organs)))
+        _write_nearest(classes, box, data.shape[1:], patch, extras / f"{name}_organs.b2nd")
     _write(data.astype(np.float32, copy=False), seg.astype(np.int16, copy=False), properties, patch, done)
 
 
@@ -100,7 +106,7 @@ def _write(
 
 
 def _clicks(
-    facts: CaseFacts, pet_file: str, box: list[tuple[int, int]], shape_zyx: tuple[int, ...]
+    facts: CaseFacts, pet_suv_zyx: NDArray[np.float32], box: list[tuple[int, int]], shape_zyx: tuple[int, ...]
 ) -> dict[str, NDArray[np.float64]]:
     """The clicks on the network's grid: fractional (z, y, x), NaN where a list has ended; SUV of the tumour clicks.
 
@@ -116,7 +122,7 @@ def _clicks(
         return np.asarray(points)
 
     x, y, z = np.moveaxis(np.maximum(facts.tumor_xyz, 0), -1, 0)
-    suv = sitk.GetArrayFromImage(sitk.ReadImage(pet_file))[z, y, x].astype(np.float64)
+    suv = pet_suv_zyx[z, y, x].astype(np.float64)
     return {
         "tumor_zyx": placed(facts.tumor_xyz),
         "tumor_suv": suv,
@@ -125,16 +131,20 @@ def _clicks(
     }
 
 
-def _write_organs(
-    source: Path, box: list[tuple[int, int]], shape_zyx: tuple[int, ...], patch: tuple[int, ...], path: Path
+def _write_nearest(
+    array_zyx: NDArray[np.uint8],
+    box: list[tuple[int, int]],
+    shape_zyx: tuple[int, ...],
+    patch: tuple[int, ...],
+    path: Path,
 ) -> None:
-    """Bring an organ map to the network's grid, by the nearest voxel, and write it."""
-    array = sitk.GetArrayFromImage(sitk.ReadImage(str(source)))[tuple(slice(*b) for b in box)]
+    """Bring an array to the network's grid, by the nearest voxel, and write it."""
+    array = array_zyx[tuple(slice(*b) for b in box)]
     there = [((np.arange(n) + 0.5) * old / n).astype(int) for n, old in zip(shape_zyx, array.shape, strict=True)]
-    organs = np.ascontiguousarray(array[np.ix_(*there)])
-    blocks, chunks = comp_blosc2_params((1, *shape_zyx), patch, organs.itemsize)
+    found = np.ascontiguousarray(array[np.ix_(*there)])
+    blocks, chunks = comp_blosc2_params((1, *shape_zyx), patch, found.itemsize)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=path.parent) as part:
         draft = Path(part) / path.name
-        blosc2.asarray(organs, urlpath=str(draft), chunks=chunks[1:], blocks=blocks[1:], mode="w")
+        blosc2.asarray(found, urlpath=str(draft), chunks=chunks[1:], blocks=blocks[1:], mode="w")
         draft.replace(path)

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where nnU-Net finds petlesion's trainers; they stand in `petlesion.training.trainers`."""
+
+from petlesion.training.trainers import PetlesionTrainerFDG, PetlesionTrainerPSMA
+
+__all__ = ["PetlesionTrainerFDG", "PetlesionTrainerPSMA"]
