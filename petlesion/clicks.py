@@ -58,6 +58,10 @@ class Clicks:
             tuple(p for p in self.background_xyz if grid.contains(p)),
         )
 
+    def joined(self, later: Clicks) -> Clicks:
+        """These clicks and then `later` ones, tumour and background apart."""
+        return Clicks(self.tumor_xyz + later.tumor_xyz, self.background_xyz + later.background_xyz)
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedClicks:

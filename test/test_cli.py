@@ -134,6 +134,48 @@ def test_segment_picture_and_table(toy_case, toy_weights, tmp_path, capsys):
     assert "SUVmax" in capsys.readouterr().out
 
 
+def test_clicks_may_be_moved(small_phantom):
+    pet = only(small_phantom / "input/images/pet")
+    words = ("clicks", "--truth", small_phantom / "truth.mha", "--pet", pet, "--seed", 1)
+    assert petlesion(*words, "--out", small_phantom / "plain.json") == 0
+    assert petlesion(*words, "--offset", 2, "--out", small_phantom / "moved.json") == 0
+    plain, moved = ((small_phantom / name).read_text() for name in ("plain.json", "moved.json"))
+    assert plain != moved
+    assert len(json.loads(plain)["points"]) == len(json.loads(moved)["points"])
+
+
+def test_scribbles_by_rounds(small_phantom):
+    truth = read_image(small_phantom / "truth.mha", "truth")
+    write_mask(truth.with_array(np.zeros(truth.grid.shape_zyx, np.uint8)), small_phantom / "mask.mha")
+    words = ("clicks", "--truth", small_phantom / "truth.mha", "--seed", 1, "--scribbles")
+    more = ("--mask", small_phantom / "mask.mha", "--kind", "random", "--rounds", 2)
+    assert petlesion(*words, *more, "--steps", "--out", small_phantom / "steps") == 0
+    steps = [parse_clicks((small_phantom / f"steps/step_{k}.json").read_bytes()) for k in range(3)]
+    assert [len(step.background) for step in steps] == [0, 0, 0]
+    assert 0 == len(steps[0].tumor) < len(steps[1].tumor) < len(steps[2].tumor)
+    after = ("--after", small_phantom / "steps/step_2.json", "--out", small_phantom / "joined.json")
+    assert petlesion(*words, *more, *after) == 0
+    joined = parse_clicks((small_phantom / "joined.json").read_bytes())
+    assert joined.tumor[: len(steps[2].tumor)] == steps[2].tumor
+    assert len(joined.tumor) == 2 * len(steps[2].tumor)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "clicks need --pet"),
+        (("--scribbles",), "scribbles need --mask"),
+        (("--scribbles", "--mask", "m.mha", "--pet", "p.mha"), "scribbles do not take --pet"),
+        (("--scribbles", "--mask", "m.mha", "--offset", 1), "scribbles do not take --offset"),
+        (("--pet", "p.mha", "--mask", "m.mha"), "clicks do not take --mask"),
+        (("--pet", "p.mha", "--offset", -1), "0 or more"),
+    ],
+)
+def test_options_of_clicks_and_of_scribbles_do_not_mix(tmp_path, capsys, options, sentence):
+    assert petlesion("clicks", "--truth", "t.mha", "--seed", 1, "--out", tmp_path / "a.json", *options) == 2
+    assert sentence in capsys.readouterr().err
+
+
 def two_systems(tmp_path, small_phantom):
     """A folder of truth with one phantom, and two interactions: one perfect at once, one only at its end."""
     truth = tmp_path / "truth"

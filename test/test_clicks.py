@@ -69,6 +69,12 @@ def test_a_file_that_mixes_both_forms_loses_nothing():
     assert parse_clicks(text) == ParsedClicks(((1.0, 2.0, 3.0),), ((4.0, 5.0, 0.0),))
 
 
+def test_later_clicks_come_after_those_of_the_same_kind():
+    first, second = Clicks(((1, 1, 1),), ((2, 2, 2),)), Clicks(((3, 3, 3),), ())
+    assert first.joined(second) == Clicks(((1, 1, 1), (3, 3, 3)), ((2, 2, 2),))
+    assert Clicks().joined(first) == first.joined(Clicks()) == first
+
+
 def test_a_scribble_is_only_longer():
     text = points_form(*[("tumor", x, y, 0) for x in range(300) for y in range(20)])
     admitted = admit_clicks(parse_clicks(text), Grid((300, 20, 1), (2.0, 2.0, 3.0)))

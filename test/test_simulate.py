@@ -108,6 +108,27 @@ def test_seeds_decide():
     assert clicks_of(truth, pet, 1) == clicks_of(truth, pet, 1) != clicks_of(truth, pet, 2)
 
 
+def test_no_offset_changes_nothing_that_a_seed_decides():
+    mask = np.ones((12, 12, 12), dtype=bool)
+    plain, moved = (click_mask(mask, 10, np.random.default_rng(1), offset) for offset in (0, 2))
+    assert plain == click_mask(mask, 10, np.random.default_rng(1))
+    assert plain != moved
+
+
+def test_an_offset_moves_each_axis_by_so_many_voxels_at_most():
+    mask = np.ones((21, 21, 21), dtype=bool)
+    moved = {click_mask(mask, 1, np.random.default_rng(seed), 3)[0] for seed in range(60)}
+    assert {abs(i - 10) for point in moved for i in point} == {0, 1, 2, 3}
+    assert any(len(set(point)) > 1 for point in moved)  # an offset of its own for each axis
+
+
+def test_an_offset_that_leaves_the_component_or_the_volume_is_not_taken():
+    mask = np.zeros((1, 1, 5), dtype=bool)
+    mask[0, 0, 0] = mask[0, 0, 4] = True  # the other component does not count either
+    for seed in range(20):
+        assert set(click_mask(mask, 4, np.random.default_rng(seed), 4)) == {(0, 0, 0), (4, 0, 0)}
+
+
 def test_grids_that_differ_are_refused():
     truth, _ = volumes(np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2, 2)))
     _, pet = volumes(np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2, 3)))
@@ -120,10 +141,11 @@ def test_grids_that_differ_are_refused():
     truth=hnp.arrays(bool, hnp.array_shapes(min_dims=3, max_dims=3, max_side=7)),
     seed=st.integers(0, 99),
     n=st.integers(0, 12),
+    offset=st.integers(0, 3),
 )
-def test_clicks_lie_where_they_belong(truth, seed, n):
+def test_clicks_lie_where_they_belong(truth, seed, n, offset):
     pet = np.random.default_rng(seed).random(truth.shape)
-    clicks = clicks_of(truth, pet, seed, n_tumor=n, n_background=n)
+    clicks = clicks_of(truth, pet, seed, n_tumor=n, n_background=n, max_offset=offset)
     assert len(clicks.tumor_xyz) == (n if truth.any() else 0)
     assert len(clicks.background_xyz) in {0, n}
     assert all(truth[z, y, x] for x, y, z in clicks.tumor_xyz)
