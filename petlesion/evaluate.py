@@ -134,11 +134,11 @@ def evaluate_pair(pair: Pair, min_voxels: Sequence[int] = ()) -> CaseScores:
         EvaluationError: When one is no mask, or the grids differ.
     """
     truth = read_mask(pair.truth, "truth")
-    inside = truth.array_zyx
+    inside, voxel_ml = truth.array_zyx, _voxel_ml(pair.truth, truth.grid)
     steps: list[Scores] = []
     for path in pair.predictions:
         predicted = np.zeros_like(inside) if path is None else _on_grid_of(truth, path)
-        steps.append(score(predicted, inside, truth.grid.voxel_ml))
+        steps.append(score(predicted, inside, voxel_ml))
     filtered = _without_small(predicted, min_voxels)
     return CaseScores(
         case=pair.case,
@@ -146,7 +146,7 @@ def evaluate_pair(pair: Pair, min_voxels: Sequence[int] = ()) -> CaseScores:
         tracer=pair.subset.tracer,
         centre=pair.subset.centre,
         missing_steps=tuple(k for k, path in enumerate(pair.predictions) if path is None),
-        by_min_voxels=tuple((n, score(mask, inside, truth.grid.voxel_ml)) for n, mask in filtered),
+        by_min_voxels=tuple((n, score(mask, inside, voxel_ml)) for n, mask in filtered),
     )
 
 
@@ -236,6 +236,16 @@ def _on_grid_of(truth: Volume, path: Path) -> NDArray[np.bool_]:
             f"{_described(truth.grid)}: resample the prediction (nearest neighbour)"
         )
     return predicted.array_zyx
+
+
+def _voxel_ml(path: Path, grid: Grid) -> float:
+    """Volume of a voxel in ml, of a NIfTI's as the official evaluation has it, to the last digit.
+
+    NIfTI headers hold spacings in single precision, and the challenges' script multiplies them in it.
+    """
+    if (image_suffix(path) or "").lower().startswith(".nii"):
+        return float(np.prod(np.asarray(grid.spacing_mm, np.float32)) / 1000)
+    return grid.voxel_ml
 
 
 def _without_small(mask_zyx: NDArray[np.bool_], bounds: Sequence[int]) -> Iterable[tuple[int, NDArray[np.bool_]]]:
