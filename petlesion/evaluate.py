@@ -135,7 +135,7 @@ def evaluate_pair(pair: Pair, min_voxels: Sequence[int] = ()) -> CaseScores:
     """
     truth = read_mask(pair.truth, "truth")
     inside, voxel_ml = truth.array_zyx, _voxel_ml(pair.truth, truth.grid)
-    steps: list[Scores] = []
+    predicted, steps = np.zeros_like(inside), list[Scores]()
     for path in pair.predictions:
         predicted = np.zeros_like(inside) if path is None else _on_grid_of(truth, path)
         steps.append(score(predicted, inside, voxel_ml))

@@ -5,6 +5,9 @@ A metric is averaged over the cases of each subset (tracer x centre), without th
 are ranked by this mean in each subset, their ranks averaged over the subsets, and the averages of the metrics weighted
 (autoPET III, "Updated Ranking", https://autopet-iii.grand-challenge.org/evaluation-and-ranking/). Equals share the
 mean of their ranks. A subset in which a metric is undefined for every case has no part in that metric.
+
+The script of autoPET V gives a healthy study Dice 1 where the prediction is empty and 0 where it is not; here, as in
+III and IV, it has none.
 """
 
 from __future__ import annotations

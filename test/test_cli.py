@@ -220,6 +220,8 @@ def test_evaluate_prints_json_and_refuses_what_does_not_go_together(small_phanto
     assert petlesion("evaluate", *words, "--pred", truth, "--steps") == 3
     assert "step_00" in capsys.readouterr().err
     assert petlesion("evaluate", *words, "--pred", truth, "--min-voxels", -1) == 2
+    assert petlesion("evaluate", *words, "--pred", truth, "--csv", truth) == 6
+    assert petlesion("evaluate", *words, "--pred", truth, "--csv", tmp_path / "a.json" / "a.csv") == 6
     assert petlesion("rank", tmp_path / "a.json", "--challenge", "V") == 3  # it has no steps
     assert petlesion("rank", tmp_path / "a.json", tmp_path / "a.json", "--challenge", "III") == 2
     (tmp_path / "b.json").write_text("{")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from petlesion.limits import UsageError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from petlesion.scores import CaseScores
 
@@ -48,6 +50,7 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
 
     if any(bound < 0 for bound in arguments.min_voxels):
         raise UsageError(f"--min-voxels takes numbers of voxels, 0 or more; got {arguments.min_voxels}")
+    _check_outputs(path for path in (arguments.out, arguments.csv, arguments.picture) if path)
     cases = _scored(arguments)
     summary = summarise(cases)
     write_report(summary, arguments.out)
@@ -59,6 +62,19 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
         evaluation_chart(cases, arguments.picture)
     print(json.dumps(_without_cases(summary), indent=2, allow_nan=False) if arguments.json else _table(summary))
     return 0
+
+
+def _check_outputs(paths: Iterable[Path]) -> None:
+    """Find at the start, not after hours, what cannot be written."""
+    from petlesion.images import OutputError, reason, shown
+
+    for path in paths:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"results go into a folder; {shown(path.parent)} is none: {reason(error)}") from error
+        if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise OutputError(f"results are files in a writable folder; {shown(path)} is a folder, or lies in none")
 
 
 def _scored(arguments: argparse.Namespace) -> list[CaseScores]:
