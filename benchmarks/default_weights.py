@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good the shipped default weights are, on phantoms that no training has seen.
+"""How good the shipped default weights are, on patients that no training has seen.
 
-    python -m benchmarks.default_weights [--n 8] [--tracer-n 20] [--clicks 10 ...] [--depth 1] [--json OUT]
+    python -m benchmarks.default_weights --data DIR [--parts tracer FDG PSMA healthy sarcomas] [--n 10] [--tracer-n 64]
+        [--steps 0 1 2 ... 10] [--json FILE] [--pictures DIR]
 
-The tracer networks read `tracer-n` phantoms of each tracer on a coarse grid. The segmentation goes through
-`pipeline.segment`, as in the container, on `n` phantoms of each tracer with lesions, on the grids of public studies
-(FDG 256 x 256 x 325 at 2.0364 x 2.0364 x 3 mm, which is the public 400 x 400 without its outer air; PSMA 200 x 200 x
-425 at 4.07 x 4.07 x 2 mm), with so many simulated clicks of each kind, the tracer left to the networks.
-
-Seeds begin at 900,000; training takes its from its own seed upwards.
+DIR holds `organ_maps/` and `clicks/` (phantoms are drawn around the organs of the patients that training leaves out,
+on the grids of their real PETs) and `petct_sts/` (the real sarcomas that training leaves out). What is left out is a
+rule of `petlesion.training.studies`. Every case goes through `pipeline.segment`, as in the container, without flips,
+the tracer left to the networks, at each step of the interaction (the first k simulated clicks of each kind), and once
+more with its clicks exchanged: background on lesions, tumour on hot organs. An existing --json keeps its other parts.
 """
 
 from __future__ import annotations
@@ -18,122 +18,171 @@ import json
 import os
 import platform
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from petlesion.case import PetCtCase, Tracer
+from petlesion.chart import evaluation_chart
 from petlesion.clicks import Clicks
 from petlesion.inference.tracer import call_tracer, load_tracer_networks
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import Limits
-from petlesion.metrics import dice, false_negative_ml, false_positive_ml
-from petlesion.phantom import STUDY_DIRECTION, Phantom, default_grid, make_phantom
+from petlesion.phantom import make_phantom
+from petlesion.phantom.organ_map import OrganMap
+from petlesion.phantom.seeding import draw_count
 from petlesion.pipeline import segment
-from petlesion.simulate import simulate_clicks
-from petlesion.volume import Grid
+from petlesion.scores import CaseScores, Scores, score
+from petlesion.simulate import click_steps, simulate_clicks
+from petlesion.summary import strict, summarise
+from petlesion.training.studies import (
+    Source,
+    Study,
+    map_sources,
+    read_labels,
+    study_sources,
+    tumour_sites_mm,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FIRST_SEED = 900_000
-COARSE = Grid((128, 128, 298), (5.47, 5.47, 3.27), (-350.0, 350.0, -975.0), STUDY_DIRECTION)
-FDG_GRID = Grid((256, 256, 325), (2.0364, 2.0364, 3.0), (-260.6, 260.6, -975.0), STUDY_DIRECTION)
+PARTS = ("tracer", "FDG", "PSMA", "healthy", "sarcomas")
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured with what."""
+
+    store: ModelStore
+    data: Path
+    n: int
+    tracer_n: int
+    steps: tuple[int, ...]
+
+    def maps(self, tracer: Tracer) -> list[Source]:
+        """The organ maps that are kept out of training."""
+        return map_sources(self.data / "organ_maps", self.data / "clicks", tracer, FIRST_SEED, kept_out=True)
+
+    def studies(self, part: str) -> Iterator[tuple[str, Study]]:
+        """Names and studies of a part."""
+        if part == "sarcomas":
+            for source in study_sources(self.data / "petct_sts", FIRST_SEED, kept_out=True):
+                yield source.name, source.study(np.random.default_rng(0))
+            return
+        tracer = Tracer.PSMA if part == "PSMA" else Tracer.FDG
+        for source in self.maps(tracer)[: self.n]:
+            rng = np.random.default_rng([source.seed, part == "healthy"])
+            yield source.name, phantom_of(source, rng, 0 if part == "healthy" else positive_count(tracer, rng))
 
 
 def main() -> None:
     """Measure, print a line for each case, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=8, help="phantoms of each tracer that are segmented")
-    parser.add_argument("--tracer-n", type=int, default=20, help="phantoms of each tracer that are told apart")
-    parser.add_argument("--clicks", type=int, nargs="+", default=[10], help="clicks of each kind")
-    parser.add_argument("--segment", nargs="*", choices=list(Tracer), default=list(Tracer), help="tracers to segment")
-    parser.add_argument("--depth", type=int, default=1, choices=(1, 2, 4, 8), help="test-time flips")
+    parser.add_argument("--data", type=Path, required=True, help="folder of organ_maps/, clicks/ and petct_sts/")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--n", type=int, default=10, help="phantoms of each part")
+    parser.add_argument("--tracer-n", type=int, default=64, help="phantoms that are told apart, half of each tracer")
+    parser.add_argument("--steps", type=int, nargs="+", default=list(range(11)), help="clicks of each kind")
     parser.add_argument("--weights", type=Path, help="folder of the weights (default: where process.py looks)")
-    parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--json", type=Path, help="where all figures are kept")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="where a chart of each part goes")
     options = parser.parse_args()
-    store = ModelStore.open(options.weights)
-    found: Json = {
+    bench = Bench(ModelStore.open(options.weights), options.data, options.n, options.tracer_n, tuple(options.steps))
+    for part in options.parts:
+        found = tracer_figures(bench) if part == "tracer" else part_figures(bench, part, options.pictures)
+        if options.json:
+            keep(options.json, part, found)
+
+
+def keep(path: Path, part: str, found: Json) -> None:
+    """Write a part's figures into the JSON beside those of the other parts."""
+    held: Json = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    held[part] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
-        "depth": options.depth,
-        "tracer": tracer_figures(store, options.tracer_n),
-        "segmentation": [
-            segmentation_figures(store, tracer, options.n, clicks, options.depth)
-            for tracer in map(Tracer, options.segment)
-            for clicks in options.clicks
-        ],
-    }
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    } | found
+    path.write_text(json.dumps({p: held[p] for p in PARTS if p in held}, indent=1) + "\n", encoding="utf-8")
 
 
-def tracer_figures(store: ModelStore, n: int) -> Json:
+def tracer_figures(bench: Bench) -> Json:
     """Share of phantoms whose tracer is called rightly."""
-    networks = load_tracer_networks(store, store.entry("mesbah", "tracer"), torch.device("cpu"))
-    right = {
-        tracer.value: sum(
-            call_tracer(phantom_of(tracer, FIRST_SEED + 1000 + i, COARSE).pet_suv, networks).tracer is tracer
-            for i in range(n)
-        )
-        for tracer in Tracer
-    }
-    print(f"tracer: right of {n} each: {right}", flush=True)
-    return {"n_each": n, "right": right, "share": sum(right.values()) / max(1, len(right) * n)}
+    networks = load_tracer_networks(bench.store, bench.store.entry("mesbah", "tracer"), torch.device("cpu"))
+    wrong: list[str] = []
+    each = bench.tracer_n // 2
+    for tracer in Tracer:
+        maps = bench.maps(tracer)
+        for i in range(each):
+            source = maps[i % len(maps)]
+            study = source.picture_study(np.random.default_rng([FIRST_SEED + 1000 + i, tracer is Tracer.PSMA]))
+            if call_tracer(study.pet_suv, networks).tracer is not tracer:
+                wrong.append(source.name)
+    print(f"tracer: {2 * each - len(wrong)} of {2 * each} right; wrong: {wrong}", flush=True)
+    return {"n": 2 * each, "right": 2 * each - len(wrong), "wrong": wrong}
 
 
-def segmentation_figures(store: ModelStore, tracer: Tracer, n: int, n_clicks: int, depth: int) -> Json:
-    """Dice, FPV and FNV of `n` phantoms with lesions."""
-    cases: list[Json] = []
-    seed = FIRST_SEED
-    while len(cases) < n:
-        phantom = phantom_of(tracer, seed, FDG_GRID if tracer is Tracer.FDG else default_grid(tracer))
-        if phantom.lesions:
-            cases.append({"seed": seed} | case_figures(store, phantom, n_clicks, depth))
-            print(f"{tracer} {cases[-1]}", flush=True)
-        seed += 1
-    scores = np.array([case["dice"] for case in cases])
-    summary = {
-        "tracer": tracer.value,
-        "n": n,
-        "clicks_of_each_kind": n_clicks,
-        "dice_mean": round(float(scores.mean()), 4),
-        "dice_sd": round(float(scores.std(ddof=1)), 4) if n > 1 else None,
-        "dice_min": round(float(scores.min()), 4),
-        "dice_max": round(float(scores.max()), 4),
-        "fpv_ml_mean": round(float(np.mean([case["fpv_ml"] for case in cases])), 3),
-        "fnv_ml_mean": round(float(np.mean([case["fnv_ml"] for case in cases])), 3),
-    }
-    print(summary, flush=True)
-    return summary | {"cases": cases}
-
-
-def case_figures(store: ModelStore, phantom: Phantom, n_clicks: int, depth: int) -> Json:
-    """One phantom through the whole pipeline."""
-    clicks = Clicks()
-    if n_clicks:
-        rng = np.random.default_rng(FIRST_SEED)
-        clicks = simulate_clicks(phantom.truth, phantom.pet_suv, rng, n_tumor=n_clicks, n_background=n_clicks)
+def part_figures(bench: Bench, part: str, pictures: Path | None) -> Json:
+    """All scores of a part, at every step and with exchanged clicks."""
+    cases, called, exchanged = [], [], []
     begun = time.monotonic()
-    case = PetCtCase("phantom", phantom.ct_hu, phantom.pet_suv, clicks)
-    result = segment(case, store, Limits(depth=depth, time_limit_s=float("inf")))
-    truth, mask = phantom.truth.array_zyx > 0, result.mask.array_zyx > 0
-    voxel_ml = phantom.truth.grid.voxel_ml
+    steps = (0, 10) if part == "healthy" else bench.steps
+    for name, study in bench.studies(part):
+        rng = np.random.default_rng(FIRST_SEED)
+        clicks = simulate_clicks(study.truth, study.pet_suv, rng)
+        by_step = click_steps(clicks)
+        found = [scored(bench.store, study, by_step[step]) for step in steps]
+        cases.append(CaseScores(name, tuple(one for one, _ in found), tracer=study.tracer.value))
+        called.append(found[0][1])
+        line = {
+            step: round(one.fpv_ml if part == "healthy" else one.dice, 3)
+            for step, (one, _) in zip(steps, found, strict=True)
+        }
+        if part != "healthy":
+            exchanged.append(scored(bench.store, study, Clicks(clicks.background_xyz, clicks.tumor_xyz))[0])
+            line["exchanged"] = round(exchanged[-1].dice, 3)
+        print(f"{part} {name} {cases[-1].last.truth_ml:.1f} ml, {called[-1]}: {line}", flush=True)
+    if pictures is not None:
+        evaluation_chart(cases, pictures / f"{part.lower()}.png")
+    summary = summarise(cases)
+    print(part, {step: strict({k: v["mean"] or 0.0 for k, v in of.items() if k in ("dice", "fpv_ml", "fnv_ml")})
+                 for step, of in zip(steps, summary["steps"], strict=True)}, summary["recall"], flush=True)  # fmt: skip
     return {
-        "lesions": len(phantom.lesions),
-        "lesion_ml": round(float(truth.sum()) * voxel_ml, 2),
-        "called": result.tracer.tracer.value,
-        "dice": round(dice(mask, truth), 4),
-        "fpv_ml": round(false_positive_ml(mask, truth, voxel_ml), 3),
-        "fnv_ml": round(false_negative_ml(mask, truth, voxel_ml), 3),
-        "seconds": round(time.monotonic() - begun, 1),
-    }
+        "clicks_of_each_kind": list(steps),
+        "called": called,
+        "exchanged_clicks": [strict(one.figures()) for one in exchanged],
+        "seconds": round(time.monotonic() - begun),
+    } | summary
 
 
-def phantom_of(tracer: Tracer, seed: int, grid: Grid) -> Phantom:
-    """The phantom of a seed that is kept for testing."""
-    return make_phantom(tracer, np.random.default_rng(seed), grid=grid)
+def scored(store: ModelStore, study: Study, clicks: Clicks) -> tuple[Scores, str]:
+    """Scores of one run of the whole pipeline, and the tracer that it called."""
+    case = PetCtCase("study", study.ct_hu, study.pet_suv, clicks)
+    result = segment(case, store, Limits(depth=1, time_limit_s=float("inf")))
+    truth = study.truth.array_zyx > 0
+    return score(result.mask.array_zyx > 0, truth, study.truth.grid.voxel_ml), result.tracer.tracer.value
+
+
+def phantom_of(source: Source, rng: np.random.Generator, n_lesions: int) -> Study:
+    """A phantom on the true grid of an organ map."""
+    path = source.organ_map
+    if path is None:
+        raise ValueError("the benchmark's phantoms are drawn around organ maps")
+    sites = tumour_sites_mm(path, source.clicks)
+    organs = OrganMap.of(read_labels(path))
+    return Study.of(make_phantom(source.tracer, rng, organs=organs, sites_mm=sites, n_lesions=n_lesions))
+
+
+def positive_count(tracer: Tracer, rng: np.random.Generator) -> int:
+    """A number of lesions as positive patients have it."""
+    while (count := draw_count(tracer, rng)) == 0:
+        pass
+    return count
 
 
 if __name__ == "__main__":

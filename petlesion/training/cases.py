@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 CLICK_LISTS = 6  # different simulated physicians for each case
+HALF = 128  # of 255: from this share on a voxel counts as lesion
 SPOTS = 400  # places kept of each case from which lesion patches are drawn
 
 
@@ -40,7 +41,8 @@ class TrainingCase:
     Attributes:
         tracer: What was injected.
         image_czyx: Normalised CT and PET, float16, (2, Z, Y, X).
-        truth_zyx: 1 in lesions, uint8.
+        truth_zyx: Share of each voxel that is lesion, in 255ths, uint8: networks that learn shares outline small
+            lesions better than their own voxels allow.
         organs_zyx: Classes of the organ head, uint8; `organ_head.UNKNOWN` throughout where organs are not known.
         spots_zyx: Lesion voxels, (N, 3), as many of a small lesion as of a large one.
         tumor_zyx: Clicks of each simulated physician in order, (lists, clicks, 3), in the network's voxels, fractional.
@@ -124,14 +126,15 @@ def _organs(organs: Volume | None, found: ModelInput) -> NDArray[np.uint8]:
 
 
 def _truth(truth_zyx: NDArray[Any], found: ModelInput) -> NDArray[np.uint8]:
-    """The mask on the network's grid: at least half of a voxel is lesion (linear, as nnU-Net resamples labels)."""
+    """The share of lesion in each voxel of the network's grid in 255ths, by linear interpolation."""
     there = Resampling(found.box.shape_zyx, _shape(found.array_czyx), 1, None)
-    source = np.ascontiguousarray(truth_zyx[found.box.slices], dtype=np.float32)
-    if there.is_identity:
-        return (source >= 0.5).astype(np.uint8)
-    out = np.empty(there.new_shape, np.float32)
-    resample(source, there, out)
-    return (out >= 0.5).astype(np.uint8)
+    source = np.ascontiguousarray(truth_zyx[found.box.slices] > 0, dtype=np.float32)
+    if not there.is_identity:
+        out = np.empty(there.new_shape, np.float32)
+        resample(source, there, out)
+        source = out
+    shares: NDArray[np.uint8] = np.rint(255 * source.clip(0, 1)).astype(np.uint8)
+    return shares
 
 
 def _shape(array_czyx: NDArray[Any]) -> Index:
@@ -147,7 +150,7 @@ def _points(points_xyz: tuple[Index, ...], box: Box, scale_zyx: NDArray[np.float
 
 def _spots(truth_zyx: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int64]:
     """Voxels of lesions, (N, 3): first a lesion at random, then a voxel of it."""
-    labels = cc3d.connected_components(truth_zyx, connectivity=26)
+    labels = cc3d.connected_components((truth_zyx >= HALF).astype(np.uint8), connectivity=26)
     lesions = [np.argwhere(labels == k) for k in range(1, int(labels.max()) + 1)]
     if not lesions:
         return np.zeros((0, 3), np.int64)

@@ -54,8 +54,8 @@ class SyntheticTraining:
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
-    tune: Schedule = field(default_factory=lambda: Schedule(5500, rate=2e-3, horizon=7500, bfloat16=True))
-    fold: Schedule = field(default_factory=lambda: Schedule(300, rate=5e-4, warmup=10, bfloat16=True))
+    tune: Schedule = field(default_factory=lambda: Schedule(4500, rate=2e-3, horizon=5500, bfloat16=True))
+    fold: Schedule = field(default_factory=lambda: Schedule(250, rate=4e-4, warmup=10, bfloat16=True))
     sampling: Sampling = field(
         default_factory=lambda: Sampling(
             lesion_share=0.5,

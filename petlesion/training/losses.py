@@ -14,7 +14,7 @@ def soft_dice(probability: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
     Args:
         probability: Of lesion, in [0, 1], any shape.
-        truth: 0 and 1, of the same shape.
+        truth: 0 and 1, or shares of a voxel between them, of the same shape.
     """
     both = (probability * truth).sum()
     return 2 * both / (probability.sum() + truth.sum()).clamp_min(SMALLEST_SUM)
@@ -25,8 +25,8 @@ def dice_and_cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.T
 
     Args:
         logits: (B, 2, Z, Y, X): background, lesion.
-        truth: (B, Z, Y, X), int64, 0 and 1.
+        truth: (B, Z, Y, X): 0 and 1, or the share of lesion in each voxel.
     """
-    logits = logits.float()
-    probability = torch.softmax(logits, dim=1)[:, 1]
-    return functional.cross_entropy(logits, truth) - soft_dice(probability, truth.float())
+    logits, truth = logits.float(), truth.float()
+    lead = logits[:, 1] - logits[:, 0]
+    return functional.binary_cross_entropy_with_logits(lead, truth) - soft_dice(torch.sigmoid(lead), truth)

@@ -58,13 +58,13 @@ def lesion_and_organ_loss(output: torch.Tensor, target: torch.Tensor) -> torch.T
 
     Args:
         output: (B, N_ROWS, Z, Y, X) logits.
-        target: (B, 2, Z, Y, X), int64: truth (0, 1), and organ classes with `UNKNOWN` where the organs are not known.
+        target: (B, 2, Z, Y, X): share of lesion, and organ classes with `UNKNOWN` where the organs are not known.
     """
     lesion = dice_and_cross_entropy(output[:, :N_LESION_ROWS], target[:, 0])
     known = target[:, 1, 0, 0, 0] != UNKNOWN
     if not bool(known.any()):
         return lesion
-    return lesion + organ_loss(output[known, N_LESION_ROWS:], target[known, 1])
+    return lesion + organ_loss(output[known, N_LESION_ROWS:], target[known, 1].long())
 
 
 def organ_loss(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from petlesion.training.augment import flip, vary_intensity
+from petlesion.training.cases import HALF
 from petlesion.training.guidance import PatchClicks, draw_guidance
 from petlesion.training.organ_head import UNKNOWN
 
@@ -76,10 +77,15 @@ class Patches:
     sampling: Sampling
 
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and truth and organs, int64 (B, 2, Z, Y, X)."""
+        """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and the targets, float32 (B, 2, Z, Y, X).
+
+        The targets are the share of lesion in [0, 1] and the class of the organ head.
+        """
         pairs = [self._patch(rng) for _ in range(self.sampling.batch_size)]
         images = torch.from_numpy(np.stack([image for image, _ in pairs]))
-        return images, torch.from_numpy(np.stack([target for _, target in pairs]).astype(np.int64))
+        targets = np.stack([target for _, target in pairs]).astype(np.float32)
+        targets[:, 0] /= 255
+        return images, torch.from_numpy(targets)
 
     def _patch(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         case = self.cases[int(rng.integers(len(self.cases)))]
@@ -133,7 +139,7 @@ class Patches:
 
     def _lesion_voxel(self, case: TrainingCase, rng: np.random.Generator) -> NDArray[np.int64]:
         if self.sampling.large_share and rng.random() < self.sampling.large_share:
-            inside = np.flatnonzero(case.truth_zyx)
+            inside = np.flatnonzero(case.truth_zyx >= HALF)
             return np.array(np.unravel_index(inside[rng.integers(len(inside))], case.truth_zyx.shape))
         voxel: NDArray[np.int64] = case.spots_zyx[rng.integers(len(case.spots_zyx))]
         return voxel
@@ -150,7 +156,9 @@ def draw_counts(rng: np.random.Generator, without: float) -> tuple[int, int]:
 def cut(
     case: TrainingCase, corner_zyx: NDArray[np.int64], patch_zyx: Index, ct_shift_zyx: Index = (0, 0, 0)
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """A patch with an empty third channel, (3, Z, Y, X), and truth and organs, (2, Z, Y, X); zero where the image ends.
+    """A patch with an empty third channel, (3, Z, Y, X), and truth and organs, (2, Z, Y, X), as the case has them.
+
+    Where the image ends, all are zero.
 
     The CT is read `ct_shift_zyx` voxels aside, where the image reaches there.
     """

@@ -146,10 +146,10 @@ def patch_dice(network: nn.Module, batches: Sequence[Batch]) -> float:
     network.eval()
     both = total = 0
     for image, target in batches:
-        output, truth = network(image), target[:, 0]
+        output, truth = network(image), target[:, 0] >= 0.5
         found = output[:, 1] > output[:, 0]
-        both += int((found & (truth == 1)).sum())
-        total += int(found.sum()) + int((truth == 1).sum())
+        both += int((found & truth).sum())
+        total += int(found.sum()) + int(truth.sum())
     network.train()
     return 2 * both / max(total, 1)
 

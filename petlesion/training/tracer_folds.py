@@ -44,9 +44,9 @@ class PictureTraining:
         scale_sd: Standard deviation of the logarithm of the factor on the SUV.
     """
 
-    n_phantoms: int = 110
+    n_phantoms: int = 70
     views: int = 8
-    n_bulky: int = 40
+    n_bulky: int = 30
     bulky_views: int = 10
     bulky_share: float = 0.25
     real_share: float = 0.2

@@ -44,7 +44,7 @@ def test_clicks_lie_in_lesions_and_outside(case):
     for points, inside in ((case.tumor_zyx, 1), (case.background_zyx, 0)):
         z, y, x = np.rint(points.reshape(-1, 3)).astype(int).T
         np.testing.assert_array_equal(
-            case.truth_zyx[z, y, x], inside
+            case.truth_zyx[z, y, x], 255 * inside
         )  # the grid is the phantom's: nothing is resampled
 
 
@@ -53,8 +53,17 @@ def test_spots_are_lesion_voxels(case):
 
 
 def test_the_truth_keeps_every_lesion_voxel(case, phantom):
-    assert case.truth_zyx.sum() == phantom.truth.array_zyx.sum()
+    np.testing.assert_array_equal(case.truth_zyx[case.truth_zyx > 0], 255)
+    assert (case.truth_zyx > 0).sum() == phantom.truth.array_zyx.sum()
     np.testing.assert_array_equal(case.scale_zyx, 1)
+
+
+def test_a_coarser_grid_keeps_shares_of_voxels(phantom):
+    plans = plans_json(SmallNetwork(patch_zyx=(16, 16, 16), spacing_mm=12.0), VALUES, "toy")
+    coarse = prepare_case(Study.of(phantom), NnunetPlans.parse(plans, dataset_json(1)), np.random.default_rng(0))
+    assert len(np.unique(coarse.truth_zyx)) > 3
+    volume = coarse.truth_zyx.sum() / 255 * np.prod(coarse.scale_zyx)
+    assert volume == pytest.approx(phantom.truth.array_zyx.sum(), rel=0.25)
 
 
 def test_a_case_comes_back_from_disk(case, tmp_path):

@@ -37,3 +37,14 @@ def test_gradients_are_finite_where_there_is_no_lesion():
     logits = torch.full((1, 2, 1, 1, 2), 30.0, requires_grad=True)
     dice_and_cross_entropy(logits, torch.zeros(1, 1, 1, 2, dtype=torch.int64)).backward()
     assert torch.isfinite(logits.grad).all()
+
+
+def test_shares_of_a_voxel_are_learned_as_they_are():
+    # one voxel that is 1/4 lesion: cross entropy is least at a probability of 1/4
+    truth = torch.tensor([[[[0.25]]]])
+    losses = [
+        float(dice_and_cross_entropy(torch.tensor([0.0, math.log(p / (1 - p))]).reshape(1, 2, 1, 1, 1), truth))
+        + float(soft_dice(torch.tensor([p]), torch.tensor([0.25])))
+        for p in (0.15, 0.25, 0.4)
+    ]
+    assert losses[1] == min(losses)
