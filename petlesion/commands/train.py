@@ -29,7 +29,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="store to write into; for fdg and psma nnUNet_results"
     )
+    _add_options_of_phantoms(parser)
     _add_options_of_studies(parser)
+
+
+def _add_options_of_phantoms(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "training on phantoms (--synthetic)", "the shipped weights; without a folder, phantoms are drawn freely"
+    )
+    group.add_argument(
+        "--organ-maps", type=Path, metavar="DIR", help="<tracer>_<patient>_<date>.nii.gz to draw phantoms around"
+    )
+    group.add_argument("--organ-clicks", type=Path, metavar="DIR", help="clicks by the same names: where tumours lay")
+    group.add_argument(
+        "--studies", type=Path, metavar="DIR", help="real FDG studies: NAME/{CTres,SUV,SEG}.nii.gz, PET in SUV"
+    )
+    group.add_argument("--start", type=Path, metavar="STORE", help="weights whose fold 0 of each role is trained on")
+    group.add_argument(
+        "--work", type=Path, metavar="DIR", help="keeps cases, stages and curves: a stopped training goes on from it"
+    )
 
 
 def _add_options_of_studies(parser: argparse.ArgumentParser) -> None:
@@ -65,10 +83,12 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
 
 
 def _train_default_weights(arguments: argparse.Namespace) -> int:
+    from petlesion.training.configuration import RealData
     from petlesion.training.synthetic import train_default_weights
 
     roles = ("tracer", "fdg", "psma") if arguments.role == "all" else (arguments.role,)
-    train_default_weights(arguments.out, roles=roles, seed=arguments.seed)
+    real = RealData(arguments.organ_maps, arguments.organ_clicks, arguments.studies, arguments.start)
+    train_default_weights(arguments.out, roles=roles, seed=arguments.seed, real=real, work=arguments.work)
     return 0
 
 

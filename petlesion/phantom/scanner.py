@@ -31,7 +31,8 @@ class Scanner:
         pet_noise: Noise of the PET at SUV 1, as a fraction; it grows with the root of the SUV.
         noise_fwhm_mm: Width of the noise's grain.
         ct_noise_hu: Noise of the CT on its own grid, already resampled to the PET.
-        breath_mm: How much higher the diaphragm lies in the PET than in the CT.
+        breath_mm: How much higher the diaphragm lies in the PET than in the CT; the PET, which takes minutes, is blurred
+            along z by half as much there (standard deviation).
         slip_mm: Standard deviation of the patient's slow movement across z between the two scans.
     """
 
@@ -65,11 +66,11 @@ def blur(array_zyx: Field, grid: Grid, sigma_mm: float) -> Field:
 
 
 def scan_pet(activity_suv: Field, grid: Grid, scanner: Scanner, rng: np.random.Generator) -> Field:
-    """PET of an activity: blurred, with correlated noise that grows with the root of the uptake; never negative.
+    """PET of an activity: blurred by optics and breath, with correlated noise that grows with the root of the uptake.
 
-    Overwrites `activity_suv`, which is of shape (Z, Y, X) in SUV, and returns it.
+    Never negative. Overwrites `activity_suv`, which is of shape (Z, Y, X) in SUV, and returns it.
     """
-    pet = blur(activity_suv, grid, scanner.fwhm_mm / FWHM_PER_SIGMA)
+    pet = _breathe(blur(activity_suv, grid, scanner.fwhm_mm / FWHM_PER_SIGMA), grid, scanner)
     noise = rng.standard_normal(pet.shape, dtype=np.float32)
     blur(noise, grid, scanner.noise_fwhm_mm / FWHM_PER_SIGMA)
     noise *= np.float32(scanner.pet_noise / max(float(noise.std()), 1e-6))
@@ -121,13 +122,31 @@ def move(labels: NDArray[np.uint8], grid: Grid, scanner: Scanner, rng: np.random
 
 
 def _breathing(grid: Grid, scanner: Scanner) -> NDArray[np.intp]:
-    """Which slice of the PET's patient lies in each slice of the CT; the diaphragm is half a metre below the top."""
+    """Which slice of the PET's patient lies in each slice of the CT."""
+    n = grid.size_xyz[2]
+    lift = np.rint(scanner.breath_mm * _near_diaphragm(grid) / grid.spacing_mm[2])
+    source: NDArray[np.intp] = np.clip(np.arange(n) + lift.astype(np.intp), 0, n - 1)
+    return source
+
+
+def _breathe(pet_zyx: Field, grid: Grid, scanner: Scanner) -> Field:
+    """Blur along z where the diaphragm moves, in place."""
+    sigma = 0.5 * abs(scanner.breath_mm) / grid.spacing_mm[2]
+    part = np.flatnonzero(_near_diaphragm(grid) > 0.05)
+    if sigma < 0.2 or not len(part):
+        return pet_zyx
+    near = pet_zyx[part[0] : part[-1] + 1]
+    share = _near_diaphragm(grid)[part[0] : part[-1] + 1, None, None].astype(np.float32)
+    near += share * (ndimage.gaussian_filter1d(near, sigma, axis=0, truncate=3.0, mode="nearest") - near)
+    return pet_zyx
+
+
+def _near_diaphragm(grid: Grid) -> NDArray[np.float64]:
+    """How much each slice moves with the breath, in [0, 1], (Z,): the diaphragm is half a metre below the top."""
     n, head_end = grid.size_xyz[2], -1 if grid.direction[8] > 0 else 0
     z = np.arange(n) * grid.spacing_mm[2]
     far = (z - z[head_end] + np.copysign(500.0, grid.direction[8])) / 140.0
-    lift = np.rint(scanner.breath_mm * np.exp(-(far**2)) / grid.spacing_mm[2])
-    source: NDArray[np.intp] = np.clip(np.arange(n) + lift.astype(np.intp), 0, n - 1)
-    return source
+    return np.asarray(np.exp(-(far**2)))
 
 
 def _slipping(grid: Grid, scanner: Scanner, rng: np.random.Generator) -> list[NDArray[np.intp]]:

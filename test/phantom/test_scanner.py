@@ -67,3 +67,18 @@ def test_breathing_moves_the_diaphragm_and_not_the_head(upright):
 def test_drawn_scanners_are_within_reason():
     rng = np.random.default_rng(0)
     assert all(4 <= draw_scanner(rng).fwhm_mm <= 7 for _ in range(50))
+
+
+@pytest.mark.parametrize("upright", [1.0, -1.0])
+def test_breath_blurs_a_plane_at_the_diaphragm_and_not_at_the_head(upright):
+    grid = Grid((4, 4, 400), (4.0, 4.0, 3.0), direction=(1, 0, 0, 0, upright, 0, 0, 0, upright))
+    planes = (395, 399 - 167) if upright > 0 else (4, 167)  # beside the head's end, 500 mm from it
+    activity = np.zeros(grid.shape_zyx, np.float32)
+    activity[list(planes)] = 5.0
+    quiet = dataclasses.replace(STILL, pet_noise=0.0)
+    still = scan_pet(activity.copy(), grid, quiet, np.random.default_rng(0))
+    moved = scan_pet(activity.copy(), grid, dataclasses.replace(quiet, breath_mm=12.0), np.random.default_rng(0))
+    head, diaphragm = planes
+    assert moved[head].max() == still[head].max()
+    assert moved[diaphragm].max() < 0.75 * still[diaphragm].max()
+    assert moved.sum() == pytest.approx(still.sum(), rel=0.02)
