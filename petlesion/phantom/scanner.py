@@ -31,8 +31,8 @@ class Scanner:
         pet_noise: Noise of the PET at SUV 1, as a fraction; it grows with the root of the SUV.
         noise_fwhm_mm: Width of the noise's grain.
         ct_noise_hu: Noise of the CT on its own grid, already resampled to the PET.
-        breath_mm: How much higher the diaphragm lies in the PET than in the CT; the PET, which takes minutes, is blurred
-            along z by half as much there (standard deviation).
+        breath_mm: How much higher the diaphragm lies in the PET than in the CT; there the PET, which takes minutes, is
+            blurred along z by half as much (standard deviation).
         slip_mm: Standard deviation of the patient's slow movement across z between the two scans.
     """
 

@@ -211,7 +211,9 @@ def _write_descriptions(
     truths = folders.preprocessed / "gt_segmentations"
     truths.mkdir(exist_ok=True)
     for study in studies:
-        shutil.copyfile(folders.raw / "labelsTr" / f"{study.name}{FILE_ENDING}", truths / f"{study.name}{FILE_ENDING}")
+        truth = truths / f"{study.name}{FILE_ENDING}"
+        if not truth.exists():
+            shutil.copyfile(folders.raw / "labelsTr" / truth.name, truth)
     return plans, dataset
 
 
