@@ -45,8 +45,8 @@ def petlesion(*words: object) -> list[str]:
 
 
 def make_phantoms(folder: Path) -> dict[str, Any]:
-    """Four studies in the platform's sockets."""
-    for seed in range(1, 5):
+    """Four studies in the platform's sockets; those of an earlier run are kept."""
+    for seed in [seed for seed in range(1, 5) if not (folder / f"phantom_{seed}" / "truth.json").exists()]:
         words = ("--tracer", "FDG", "--seed", seed, "--shape", SHAPE, "--spacing", SPACING_MM, "--lesions", 3)
         subprocess.run(petlesion("phantom", *words, "--out", folder / f"phantom_{seed}"), check=True, cwd=ROOT)
     return {"studies": 4}
@@ -74,6 +74,8 @@ def train(work: Path, arguments: argparse.Namespace, *, kill: bool) -> dict[str,
         process = subprocess.Popen(petlesion("train", *words), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         while kill and process.poll() is None and not (work / FOLD / "checkpoint_latest.pth").exists():
             time.sleep(1)
+        if kill and process.returncode is not None:
+            raise RuntimeError(f"the training ended before its first checkpoint; {log.name} says why")
         if kill:
             process.send_signal(signal.SIGKILL)
         _, _, usage = os.wait4(process.pid, 0) if process.returncode is None else (0, 0, None)

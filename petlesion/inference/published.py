@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 KNOWN_TRAINERS = {
     "nnUNetTrainer_organs_FDG": "mesbah, FDG: organ head of 14 + 1 classes in training",
     "nnUNetTrainer_organs_PSMA": "mesbah, PSMA: organ head of 14 + 1 classes in training",
+    "PetlesionTrainerFDG": "mesbah, FDG, by petlesion train",
+    "PetlesionTrainerPSMA": "mesbah, PSMA, by petlesion train",
     "autoPET3_Trainer": "LesionTracer: organ head of 10 + 1 classes in training",
 }
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")  # in order of preference
