@@ -130,6 +130,7 @@ class DrawClicks(BasicTransform):  # type: ignore[misc]  # as above
         points = replace(clicks.points, tumor_suv=in_steps(clicks.points.tumor_suv).astype(np.float64))
         rule = replace(self.rule, suv_cut=self.rule.suv_cut * STEPS_PER_SUV)
         heatmap = draw_guidance(steps, points, clicks.scale_zyx, rule)
+        np.clip(heatmap, -1, 1, out=heatmap)  # Gaussians of near clicks can add up to more between them
         return sample | {"image": torch.cat([sample["image"][:SUV_CHANNEL], torch.from_numpy(heatmap)[None]])}
 
 

@@ -137,6 +137,13 @@ def test_without_a_transform_it_is_the_heatmap_of_inference():
     np.testing.assert_allclose(found["image"][2].numpy(), whole, atol=0.02)
 
 
+def test_the_heatmap_stays_within_one():
+    background = np.array([(8, 8, 8), (8, 8, 10), (8, 10, 8), (8, 10, 10)], float)  # most of all in their middle
+    clicks = SampleClicks(PatchClicks(NOWHERE, np.zeros(0), background), SAME_GRID)
+    heatmap = DrawClicks(RULE)(image=torch.zeros(3, 17, 17, 17), clicks=clicks)["image"][2]
+    assert float(heatmap.min()) == -1
+
+
 def test_intensity_leaves_the_heatmap_alone():
     noise = GaussianNoiseTransform(noise_variance=(1, 1), p_per_channel=1, synchronize_channels=False)
     image = torch.zeros(3, 4, 4, 4)

@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
@@ -94,6 +95,8 @@ def test_the_organ_head_is_there_where_the_plans_name_organs(make):
 
 def test_batches_and_steps(make):
     trainer = make(settings=SMALL)
+    np.random.seed(0)  # noqa: NPY002 - nnU-Net's patches and transforms draw from numpy and torch
+    torch.manual_seed(0)
     training, validation = trainer.get_dataloaders()
     assert isinstance(training, SingleThreadedAugmenter)
     batch, held_out = next(training), next(validation)
