@@ -134,4 +134,8 @@ def _device(name: str) -> str:
 
 
 def _train_tracer(arguments: argparse.Namespace) -> int:
-    raise UsageError(f"--role tracer is trained with --synthetic; got --data {arguments.data}")
+    from petlesion.training.tracer_data import train_tracer_on_studies
+
+    work = arguments.work or arguments.out / "work"
+    train_tracer_on_studies(arguments.data, arguments.out, work, seed=arguments.seed)
+    return 0

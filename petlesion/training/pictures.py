@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from petlesion.training.studies import Source, Study
+    from petlesion.training.studies import Study
     from petlesion.volume import Volume
 
 LOG = logging.getLogger(__name__)
 Picture = NDArray[np.float16]
+
+
+class PictureSource(Protocol):
+    """What a row of pictures is made from."""
+
+    @property
+    def seed(self) -> int:
+        """Of everything random in the row."""
+
+    def picture_study(self, rng: np.random.Generator) -> Study:
+        """The whole study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Album:
         bulky: Whether bulky tumours are put in.
     """
 
-    sources: Sequence[Source]
+    sources: Sequence[PictureSource]
     views: int
     bulky: bool = False
 
@@ -57,7 +68,7 @@ def make_pictures(path: Path, album: Album, workers: int = 2) -> Picture:
     return held
 
 
-def _draw(job: tuple[Source, int, bool]) -> Picture:
+def _draw(job: tuple[PictureSource, int, bool]) -> Picture:
     source, n_views, bulky = job
     torch.set_num_threads(1)
     rng = np.random.default_rng([source.seed, 3 + bulky])
