@@ -13,6 +13,7 @@ torch.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -73,7 +74,8 @@ class Launch:
         settings += [] if self.workers is None else [f"nnUNet_n_proc_DA={self.workers}"]
         start = ["-m", MODULE]
         if self.processes > 1:
-            nodes = ["--standalone", "--nproc_per_node", str(self.processes)]
+            # One machine: the processes meet at its loopback, for its name may lead nowhere (and then they wait).
+            nodes = ["--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", str(self.processes)]
             start = ["-m", "torch.distributed.run", *nodes, "-m", MODULE]
         words = [self.dataset, str(self.fold), self.trainer, self.plans, "--device", self.device]
         flags = ["--resume"] * self.resume + ["--no-validation"] * (not self.validate)
@@ -95,7 +97,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     import torch  # noqa: PLC0415 - the command line above is read without it
-    from nnunetv2.run.run_training import maybe_load_checkpoint  # noqa: PLC0415
     from torch import distributed  # noqa: PLC0415
 
     several = distributed.is_torchelastic_launched()
@@ -104,13 +105,22 @@ def _train(arguments: argparse.Namespace) -> None:
     if arguments.device == "cuda":
         torch.cuda.set_device(distributed.get_rank() if several else 0)
         torch.backends.cudnn.benchmark = True
-    trainer = _trainer(arguments, torch.device(arguments.device))
+    _train_fold(arguments, torch.device(arguments.device))
+    if several:
+        # The network's reducer must not outlive the group: as its last owner it would join gloo's threads while it
+        # holds Python's lock, and those wait for that lock to free their tensors.
+        gc.collect()
+        distributed.destroy_process_group()
+
+
+def _train_fold(arguments: argparse.Namespace, device: torch.device) -> None:
+    from nnunetv2.run.run_training import maybe_load_checkpoint  # noqa: PLC0415
+
+    trainer = _trainer(arguments, device)
     maybe_load_checkpoint(trainer, arguments.resume, validation_only=False)
     trainer.run_training()
     if not arguments.no_validation:
         trainer.perform_actual_validation()
-    if several:
-        distributed.destroy_process_group()
 
 
 def _trainer(arguments: argparse.Namespace, device: torch.device) -> Any:  # noqa: ANN401 - an nnUNetTrainer

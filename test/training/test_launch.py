@@ -33,8 +33,8 @@ def test_several_processes_are_torchruns():
     words = Launch(
         *[getattr(LAUNCH, name) for name in LAUNCH.__slots__[:6]], processes=2, workers=3, resume=True
     ).command()
-    assert words[words.index("torch.distributed.run") - 1 :][:6] == [
-        "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m",
+    assert words[words.index("torch.distributed.run") - 1 :][:8] == [
+        "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2", "-m",
     ]  # fmt: skip
     assert "nnUNet_n_proc_DA=3" in words
     assert words[-1] == "--resume"
