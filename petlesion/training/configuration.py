@@ -48,21 +48,21 @@ class SyntheticTraining:
     n_cases: int = 129
     n_validation: int = 5
     study_validation: int = 3
-    study_repeats: int = 2
+    study_repeats: int = 1
     n_checks: int = 60
     n_statistics: int = 12
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
-    tune: Schedule = field(default_factory=lambda: Schedule(4500, rate=2e-3, horizon=5500, bfloat16=True))
-    fold: Schedule = field(default_factory=lambda: Schedule(250, rate=4e-4, warmup=10, bfloat16=True))
+    tune: Schedule = field(default_factory=lambda: Schedule(7500, rate=2e-3, horizon=8000, bfloat16=True))
+    fold: Schedule = field(default_factory=lambda: Schedule(200, rate=3e-4, warmup=10, bfloat16=True))
     sampling: Sampling = field(
         default_factory=lambda: Sampling(
             lesion_share=0.5,
             large_share=0.4,
-            hot_share=0.2,
-            edge_share=0.12,
-            without_clicks=0.25,
+            hot_share=0.4,
+            edge_share=0.2,
+            without_clicks=0.4,
             scanners_mm=SCANNERS_MM,
             misalign=0.1,
         )

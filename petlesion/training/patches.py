@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,11 +35,13 @@ class Sampling:
     Attributes:
         patch_zyx: Size in voxels.
         batch_size: Patches of a batch.
-        lesion_share: Share of patches around a lesion voxel, where the case has one.
+        lesion_share: Share of patches around a lesion voxel, in every batch: Dice has no gradient where a whole batch
+            is without lesions, and there false positives would cost next to nothing.
         large_share: Share of these whose voxel is drawn from all lesion voxels, so that large lesions come more often;
             the others come from a lesion drawn first, each as often as another.
-        hot_share: Share around a background click: the uptake that is mistaken for tumour.
-        edge_share: Share of patches at the image's faces, edges and corners: tiles lie there, and air that looks odd.
+        hot_share: Share of the other patches around a background click: the uptake that is mistaken for tumour.
+        edge_share: Share of the others at the image's faces, edges and corners: tiles lie there, and air that looks
+            odd.
         without_clicks: Share of patches without any click.
         scanners_mm: Voxel sizes (z, y, x) of scanners whose heatmaps are drawn in half of the patches: the width of a
             click is given in the scanner's voxels. Empty: always the case's own.
@@ -60,7 +63,7 @@ class Sampling:
     augment: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Patches:
     """A source of batches.
 
@@ -76,24 +79,34 @@ class Patches:
     heatmap: HeatmapRule
     sampling: Sampling
 
+    @cached_property
+    def _with_lesions(self) -> list[TrainingCase]:
+        return [case for case in self.cases if len(case.spots_zyx)]
+
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and the targets, float32 (B, 2, Z, Y, X).
 
         The targets are the share of lesion in [0, 1] and the class of the organ head.
         """
-        pairs = [self._patch(rng) for _ in range(self.sampling.batch_size)]
+        size = self.sampling.batch_size
+        n_lesion = int(size * self.sampling.lesion_share + rng.random())  # the share on average, where it is no whole
+        pairs = [self._patch(rng, around_lesion=i < n_lesion) for i in range(size)]
         images = torch.from_numpy(np.stack([image for image, _ in pairs]))
         targets = np.stack([target for _, target in pairs]).astype(np.float32)
         targets[:, 0] /= 255
         return images, torch.from_numpy(targets)
 
-    def _patch(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        case = self.cases[int(rng.integers(len(self.cases)))]
+    def _patch(self, rng: np.random.Generator, *, around_lesion: bool) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        cases = (self._with_lesions if around_lesion else self.cases) or self.cases
+        case = cases[int(rng.integers(len(cases)))]
         n_tumor, n_background = draw_counts(rng, self.sampling.without_clicks)
         physician = rng.integers(len(case.tumor_zyx))
         tumor = case.tumor_zyx[physician][:n_tumor]
         background = case.background_zyx[physician][:n_background]
-        corner = self._corner(case, case.background_zyx[physician], rng)
+        if around_lesion and len(case.spots_zyx):
+            corner = self._around(self._lesion_voxel(case, rng), case, rng)
+        else:
+            corner = self._elsewhere(case, case.background_zyx[physician], rng)
         image, target = cut(case, corner, self.sampling.patch_zyx, self._ct_shift(rng))
         suv = np.maximum(image[1] * np.float32(self.pet.std) + np.float32(self.pet.mean), 0)
         clicks = PatchClicks(tumor - corner, _suv_at(case, tumor, self.pet), background - corner)
@@ -118,24 +131,29 @@ class Patches:
             z, y, x = (float(s) for s in case.scale_zyx)
         return (z, y, x)
 
-    def _corner(
+    def _elsewhere(
         self, case: TrainingCase, background_zyx: NDArray[np.float64], rng: np.random.Generator
     ) -> NDArray[np.int64]:
-        """First voxel of a patch, kept inside the image where that is large enough."""
-        room = np.array(case.truth_zyx.shape) - self.sampling.patch_zyx
+        """First voxel of a patch wherever it falls, lesion or none."""
         kind = rng.random()
-        if kind < self.sampling.lesion_share and len(case.spots_zyx):
-            centre = self._lesion_voxel(case, rng)
-        elif kind < self.sampling.lesion_share + self.sampling.hot_share and len(background_zyx):
+        if kind < self.sampling.hot_share and len(background_zyx):
             centre = np.rint(background_zyx[rng.integers(len(background_zyx))]).astype(np.int64)
-        else:
-            corner = rng.integers(0, np.maximum(room, 0) + 1)
-            if kind > 1 - self.sampling.edge_share:
-                corner = np.where(rng.random(3) < 0.5, corner, np.maximum(room, 0) * rng.integers(0, 2, 3))
-            return np.asarray(corner, dtype=np.int64)
-        around = np.array(self.sampling.patch_zyx) // 3
-        corner = centre - np.array(self.sampling.patch_zyx) // 2 + rng.integers(-around, around + 1)
-        return np.asarray(np.clip(corner, 0, np.maximum(room, 0)), dtype=np.int64)
+            return self._around(centre, case, rng)
+        room = self._room(case)
+        corner = rng.integers(0, room + 1)
+        if kind > 1 - self.sampling.edge_share:
+            corner = np.where(rng.random(3) < 0.5, corner, room * rng.integers(0, 2, 3))
+        return np.asarray(corner, dtype=np.int64)
+
+    def _around(self, centre_zyx: NDArray[np.int64], case: TrainingCase, rng: np.random.Generator) -> NDArray[np.int64]:
+        """First voxel of a patch that holds `centre_zyx` in its middle part, kept inside the image."""
+        size = np.array(self.sampling.patch_zyx)
+        corner = centre_zyx - size // 2 + rng.integers(-(size // 3), size // 3 + 1)
+        return np.asarray(np.clip(corner, 0, self._room(case)), dtype=np.int64)
+
+    def _room(self, case: TrainingCase) -> NDArray[np.int64]:
+        """Last first voxel of a patch; 0 along an axis on which the image is smaller than the patch."""
+        return np.maximum(np.array(case.truth_zyx.shape) - self.sampling.patch_zyx, 0)
 
     def _lesion_voxel(self, case: TrainingCase, rng: np.random.Generator) -> NDArray[np.int64]:
         if self.sampling.large_share and rng.random() < self.sampling.large_share:

@@ -94,6 +94,23 @@ def test_lesion_patches_hold_a_lesion(case):
     assert truth.flatten(1).any(dim=1).float().mean() > 0.6  # the patch lies askew around the voxel, so not all
 
 
+def test_every_batch_holds_its_share_of_lesion_patches(case):
+    healthy = replace(case, spots_zyx=np.zeros((0, 3), np.int64), organs_zyx=np.full_like(case.organs_zyx, UNKNOWN))
+    source = replace(patches(case, lesion_share=0.5), cases=[healthy, healthy, healthy, case])
+    rng = np.random.default_rng(0)
+    first, second = np.array([source.batch(rng)[1][:, 1, 0, 0, 0].numpy() == UNKNOWN for _ in range(30)]).T
+    assert not first.any()  # a lesion is cut from the only case that has one
+    assert 0.5 < second.mean() < 1  # and anything from any of them
+
+
+def test_a_share_that_is_no_whole_number_of_patches_is_met_on_average(case):
+    healthy = replace(case, spots_zyx=np.zeros((0, 3), np.int64), organs_zyx=np.full_like(case.organs_zyx, UNKNOWN))
+    source = replace(patches(case, lesion_share=0.25), cases=[healthy] * 50 + [case])
+    rng = np.random.default_rng(0)
+    firsts = np.array([float(source.batch(rng)[1][0, 1, 0, 0, 0]) != UNKNOWN for _ in range(100)])
+    assert 0.4 < firsts.mean() < 0.65
+
+
 def test_a_patch_beyond_the_image_is_filled_with_zeros(case):
     image, target = cut(case, np.array(case.truth_zyx.shape) - 4, (16, 16, 16))
     assert image[:2, :4, :4, :4].any()
@@ -126,7 +143,7 @@ def test_edge_patches_touch_a_face(case):
     source = patches(case, lesion_share=0.0, hot_share=0.0, edge_share=1.0)
     room = np.array(case.truth_zyx.shape) - 16
     rng = np.random.default_rng(0)
-    corners = np.array([source._corner(case, np.zeros((0, 3)), rng) for _ in range(60)])
+    corners = np.array([source._elsewhere(case, np.zeros((0, 3)), rng) for _ in range(60)])
     assert ((corners == 0) | (corners == room)).any(axis=1).mean() > 0.8  # each axis with probability one half
     assert ((corners >= 0) & (corners <= room)).all()
 
