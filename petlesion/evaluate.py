@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from petlesion.case import CaseError
-from petlesion.components import Components
 from petlesion.images import OutputError, image_stem, image_suffix, read_image, reason, shown, staged
+from petlesion.postprocess import RemoveSmall, each_alone
 from petlesion.scores import CaseScores, Scores, score
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from petlesion.volume import Grid, Volume
 
 Missing = Literal["refuse", "empty", "skip"]
+Scored = tuple[tuple[int, Scores], ...]
+"""Scores by a number."""
+
 TRUTH, PREDICTION = "truth", "mask"
 STEP = re.compile(r"step_(\d+)")
 
@@ -121,13 +124,13 @@ def find_pairs(truth: Path, predictions: Path, *, steps: bool = False, missing: 
     return [Pair(case, true[case], tuple(step.get(case) for step in found)) for case in kept]
 
 
-def evaluate_pair(pair: Pair, min_voxels: Sequence[int] = ()) -> CaseScores:
+def evaluate_pair(pair: Pair, thresholds: Sequence[int] = ()) -> CaseScores:
     """Read and score one case.
 
     Args:
         pair: Its files.
-        min_voxels: For each of these, the last step is scored once more without its 26-connected components of fewer
-            voxels.
+        thresholds: For each of these, the last step is scored once more without its 26-connected components of fewer
+            voxels, whatever their SUV; with 0 the scores are the plain ones. No file is read again.
 
     Raises:
         ImageError: When a file cannot be read.
@@ -139,14 +142,13 @@ def evaluate_pair(pair: Pair, min_voxels: Sequence[int] = ()) -> CaseScores:
     for path in pair.predictions:
         predicted = np.zeros_like(inside) if path is None else _on_grid_of(truth, path)
         steps.append(score(predicted, inside, voxel_ml))
-    filtered = _without_small(predicted, min_voxels)
     return CaseScores(
         case=pair.case,
         steps=tuple(steps),
         tracer=pair.subset.tracer,
         centre=pair.subset.centre,
         missing_steps=tuple(k for k, path in enumerate(pair.predictions) if path is None),
-        by_min_voxels=tuple((n, score(mask, inside, voxel_ml)) for n, mask in filtered),
+        by_threshold=_by_threshold(predicted, truth, voxel_ml, thresholds),
     )
 
 
@@ -248,16 +250,14 @@ def _voxel_ml(path: Path, grid: Grid) -> float:
     return grid.voxel_ml
 
 
-def _without_small(mask_zyx: NDArray[np.bool_], bounds: Sequence[int]) -> Iterable[tuple[int, NDArray[np.bool_]]]:
-    """The mask without its 26-connected components below each bound in voxels, labelled once."""
-    if not bounds:
-        return
-    parts = Components.of(mask_zyx, connectivity=26)
-    sizes = parts.sizes()
-    for bound in bounds:
-        kept = np.zeros_like(mask_zyx)
-        kept[parts.box][parts.inside_zyx] = (sizes >= bound)[parts.labels]
-        yield bound, kept
+def _by_threshold(predicted: NDArray[np.bool_], truth: Volume, voxel_ml: float, thresholds: Sequence[int]) -> Scored:
+    """Scores of a prediction without its components below each threshold in voxels."""
+    if not thresholds:
+        return ()
+    rules = [RemoveSmall(below_voxels=threshold) for threshold in thresholds]
+    left = each_alone(predicted, voxel_ml * 1000, rules)
+    scores = [score(mask, truth.array_zyx, voxel_ml) for mask in left]
+    return tuple(zip(thresholds, scores, strict=True))
 
 
 def _described(grid: Grid) -> str:

@@ -11,6 +11,8 @@ import numpy as np
 from petlesion.components import Components
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
 
@@ -84,6 +86,25 @@ def apply_rules(
     return mask_zyx
 
 
+def each_alone(
+    mask_zyx: NDArray[np.bool_], voxel_mm3: float, rules: Iterable[RemoveSmall]
+) -> Iterator[NDArray[np.bool_]]:
+    """What each rule alone leaves of a mask, to compare rules; the mask is labelled once, however many there are.
+
+    Args:
+        mask_zyx: Boolean mask, shape (Z, Y, X); left as it is.
+        voxel_mm3: Volume of a voxel in mm^3.
+        rules: What is removed. A bound itself is not below the bound.
+
+    Yields:
+        For each rule what is left of the mask, boolean, shape (Z, Y, X).
+    """
+    parts = Components.of(mask_zyx, connectivity=26)
+    sizes = parts.sizes()
+    for rule in rules:
+        yield _kept(mask_zyx, parts, ~_small(sizes, voxel_mm3, rule))
+
+
 def _without(
     mask_zyx: NDArray[np.bool_], pet_suv_zyx: NDArray[np.float32], voxel_mm3: float, rule: ComponentRule
 ) -> NDArray[np.bool_]:
@@ -91,8 +112,13 @@ def _without(
     removed = _small(parts.sizes(), voxel_mm3, rule)
     if isinstance(rule, RemoveSmallAndCold):
         removed &= parts.maxima(parts.values(pet_suv_zyx)) < rule.below_suv
+    return _kept(mask_zyx, parts, ~removed)
+
+
+def _kept(mask_zyx: NDArray[np.bool_], parts: Components, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The chosen components of a mask, (N,), shape (Z, Y, X)."""
     kept = np.zeros_like(mask_zyx)
-    kept[parts.box][parts.inside_zyx] = ~removed[parts.labels]
+    kept[parts.box][parts.inside_zyx] = chosen[parts.labels]
     return kept
 
 

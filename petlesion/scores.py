@@ -93,7 +93,7 @@ class CaseScores:
         tracer: Its tracer, where it is known.
         centre: The centre that made it, where it is known.
         missing_steps: Steps without a prediction, scored as an empty mask.
-        by_min_voxels: Scores of the last step without its components below a number of voxels, for some numbers.
+        by_threshold: Scores of the last step without its components of fewer voxels than a threshold, for some of them.
 
     Raises:
         MetricError: When there is no step.
@@ -104,7 +104,7 @@ class CaseScores:
     tracer: str = ""
     centre: str = ""
     missing_steps: tuple[int, ...] = ()
-    by_min_voxels: tuple[tuple[int, Scores], ...] = ()
+    by_threshold: tuple[tuple[int, Scores], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.steps:

@@ -16,7 +16,7 @@ from petlesion.metrics import MATCHING_IOU, VOLUME_CLASSES_ML, MetricError
 from petlesion.scores import AREA_METRICS, CLASS_NAMES, CaseScores, Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from petlesion.ranking import Means
 
@@ -47,21 +47,19 @@ def summarise(cases: Sequence[CaseScores]) -> Json:
         "scored_as_empty": [case.case for case in ordered if case.missing_steps],
         **_figures(ordered),
         "steps": [_statistics(case.steps[k].figures() for case in ordered) for k in range(n_steps)],
-        "min_voxels": _thresholds(ordered),
+        "thresholds": _thresholds(ordered),
         "subsets": {name: {"n_cases": len(of), **_figures(of)} for name, of in _subsets(ordered).items()},
         "cases": [_described(case) for case in ordered],
     }
 
 
 def rows_of(cases: Iterable[CaseScores]) -> list[Json]:
-    """The table by case: a row for each case and step, areas over the steps repeated in each row of a case."""
-    return [
-        {"case": case.case, "tracer": case.tracer, "centre": case.centre, "step": number}
-        | strict(step.figures())
-        | strict(case.areas())
-        for case in sorted(cases, key=lambda case: case.case)
-        for number, step in enumerate(case.steps)
-    ]
+    """The table by case: a row for each case and step, areas over the steps repeated in each row of a case.
+
+    Where components below some sizes were removed, the column below_voxels says below which; it is None in the rows of
+    the predictions as they are. The rows of a size come after a case's steps, are of the last step, and have no areas.
+    """
+    return [row for case in sorted(cases, key=lambda case: case.case) for row in _rows_of_case(case)]
 
 
 def statistics(values: Iterable[float]) -> Json:
@@ -99,6 +97,22 @@ def strict(figures: Mapping[str, float]) -> Json:
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
+def _rows_of_case(case: CaseScores) -> Iterator[Json]:
+    """The steps as they are, then the last one by threshold; all rows of an evaluation have the same keys."""
+    areas, last = case.areas(), len(case.steps) - 1
+    every = [(number, None, step) for number, step in enumerate(case.steps)]
+    for step, bound, scores in [*every, *((last, bound, scores) for bound, scores in case.by_threshold)]:
+        yield {
+            "case": case.case,
+            "tracer": case.tracer,
+            "centre": case.centre,
+            "step": step,
+            **({"below_voxels": bound} if case.by_threshold else {}),
+            **strict(scores.figures()),
+            **(strict(areas) if bound is None else dict.fromkeys(areas)),
+        }
+
+
 def _figures(cases: Sequence[CaseScores]) -> Json:
     """Statistics at the last step, of the areas, and the recall by volume."""
     areas = [case.areas() for case in cases]
@@ -126,11 +140,14 @@ def _recall(scores: Sequence[Scores]) -> Json:
 
 
 def _thresholds(cases: Sequence[CaseScores]) -> list[Json]:
-    """Mean scores of the last step by the size below which components were removed."""
-    bounds = [bound for bound, _ in cases[0].by_min_voxels]
+    """Mean scores of the last step by the size in voxels below which components were removed.
+
+    For Dice, FPV and FNV it is the layout of table 3 of Alloula et al. (autoPET II).
+    """
+    bounds = [bound for bound, _ in cases[0].by_threshold]
     return [
-        {"min_voxels": bound}
-        | {name: statistics(case.by_min_voxels[k][1].figures()[name] for case in cases) for name in AREA_METRICS}
+        {"below_voxels": bound}
+        | {name: statistics(case.by_threshold[k][1].figures()[name] for case in cases) for name in AREA_METRICS}
         for k, bound in enumerate(bounds)
     ]
 
@@ -148,7 +165,7 @@ def _described(case: CaseScores) -> Json:
         "missing_steps": list(case.missing_steps),
         "areas": strict(case.areas()),
         "steps": [strict(step.figures()) for step in case.steps],
-        "min_voxels": [{"min_voxels": n} | strict(one.figures()) for n, one in case.by_min_voxels],
+        "thresholds": [{"below_voxels": n} | strict(one.figures()) for n, one in case.by_threshold],
     }
 
 

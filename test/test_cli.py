@@ -16,6 +16,7 @@ from petlesion.images import read_image, write_mask
 from petlesion.inference.tracer import MipCnn
 from petlesion.itk import to_image
 from petlesion.phantom.organs import Organ
+from petlesion.volume import Grid, Volume
 from test.inference.models import checkpoint, toy_network, write_folder
 
 
@@ -197,19 +198,40 @@ def test_evaluate_and_rank(small_phantom, tmp_path, capsys):
     for system in ("good", "late"):
         words = ("--truth", truth, "--pred", tmp_path / system, "--steps", "--subsets", tmp_path / "subsets.csv")
         out = ("--out", tmp_path / f"{system}.json", "--csv", tmp_path / "a.csv", "--picture", tmp_path / "a.png")
-        assert petlesion("evaluate", *words, *out, "--min-voxels", 0, 10) == 0
+        assert petlesion("evaluate", *words, *out, "--thresholds", "0,10") == 0
     assert "auc_dice" in capsys.readouterr().out
     found = json.loads((tmp_path / "late.json").read_text())
     assert (found["last"]["dice"]["mean"], found["areas"]["auc_dice"]["mean"]) == (1, (0 + 1) / 2)
     assert list(found["subsets"]) == ["PSMA LMU"]
-    assert [row["min_voxels"] for row in found["min_voxels"]] == [0, 10]
-    assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + 2
+    assert [row["below_voxels"] for row in found["thresholds"]] == [0, 10]
+    assert found["thresholds"][0]["dice"] == found["last"]["dice"]
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 1 + 2 + 2
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert petlesion("rank", tmp_path / "late.json", tmp_path / "good.json", "--challenge", "IV", "--json") == 0
     ranks = json.loads(capsys.readouterr().out)
     assert [(one["system"], one["place"]) for one in ranks] == [("good", 1), ("late", 2)]
     assert petlesion("rank", tmp_path / "late.json", tmp_path / "good.json", "--challenge", "III") == 0
     assert "1.5" in capsys.readouterr().out  # the last step is the same
+
+
+def test_a_table_of_scores_by_component_size(tmp_path, capsys):
+    # 1 ml a voxel. a: 1 false and 2 true of 2 voxels; b: 1 true of 1 voxel, 2 false
+    for name, truth, predicted in (("a", "0011", "1011"), ("b", "1000", "1011")):
+        for folder, bits in (("truth", truth), ("mine", predicted)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            array = np.array([[[int(bit) for bit in bits]]], np.uint8)
+            write_mask(Volume(array, Grid((4, 1, 1), (5.0, 10.0, 20.0))), tmp_path / folder / f"{name}.mha")
+    words = ("--truth", tmp_path / "truth", "--pred", tmp_path / "mine", "--out", tmp_path / "a.json")
+    assert petlesion("evaluate", *words, "--thresholds", "3,0,2") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[-3:]]
+    dice = [(2 * 2 / 5 + 2 * 1 / 4) / 2, (2 * 2 / 4 + 0) / 2, 0]
+    assert rows == [
+        ["0", f"{dice[0]:.4f}", "1.5000", "0.0000"],  # FPV (1 + 2) / 2
+        ["2", f"{dice[1]:.4f}", "1.0000", "0.5000"],  # FPV (0 + 2) / 2, FNV (0 + 1) / 2
+        ["3", f"{dice[2]:.4f}", "0.0000", "1.5000"],  # nothing is left: FNV (2 + 1) / 2
+    ]
+    assert petlesion("evaluate", *words) == 0
+    assert "components" not in capsys.readouterr().out
 
 
 def test_evaluate_prints_json_and_refuses_what_does_not_go_together(small_phantom, tmp_path, capsys):
@@ -219,7 +241,9 @@ def test_evaluate_prints_json_and_refuses_what_does_not_go_together(small_phanto
     assert json.loads(capsys.readouterr().out)["last"]["dice"]["mean"] == 1
     assert petlesion("evaluate", *words, "--pred", truth, "--steps") == 3
     assert "step_00" in capsys.readouterr().err
-    assert petlesion("evaluate", *words, "--pred", truth, "--min-voxels", -1) == 2
+    for wrong in ("-1", "10,", "ten", "1.5"):
+        with pytest.raises(SystemExit, match="2"):
+            petlesion("evaluate", *words, "--pred", truth, f"--thresholds={wrong}")
     assert petlesion("evaluate", *words, "--pred", truth, "--csv", truth) == 6
     assert petlesion("evaluate", *words, "--pred", truth, "--csv", tmp_path / "a.json" / "a.csv") == 6
     assert petlesion("rank", tmp_path / "a.json", "--challenge", "V") == 3  # it has no steps

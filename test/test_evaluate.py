@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from petlesion.evaluate import (
     read_subsets,
     write_csv,
 )
-from petlesion.images import OutputError
+from petlesion.images import OutputError, read_image
 from petlesion.itk import to_image
 from petlesion.volume import Grid, Volume
 from test.real_data import SHARED_DATA
@@ -152,13 +153,29 @@ def test_a_case_is_scored_in_ml_of_its_own_grid(tmp_path):
 
 def test_small_components_are_removed_at_the_last_step(tmp_path):
     truth, prediction = write(tmp_path / "t.mha", "0000111"), write(tmp_path / "p.mha", "1011011")
-    found = evaluate_pair(Pair("a", truth, (prediction, prediction)), min_voxels=(0, 2, 3))
-    assert [(n, one.dice, one.prediction_ml) for n, one in found.by_min_voxels] == [
-        (0, 2 * 2 / (5 + 3), 5.0),
-        (2, 2 * 2 / (4 + 3), 4.0),
-        (3, 0.0, 0.0),
+    found = evaluate_pair(Pair("a", truth, (prediction, prediction)), thresholds=(0, 2, 3))
+    # Predicted are 1, 2 and 2 voxels; the first two touch no lesion, of which the last covers two of three voxels.
+    assert [(n, one.dice, one.fpv_ml, one.fnv_ml) for n, one in found.by_threshold] == [
+        (0, 2 * 2 / (5 + 3), 3.0, 0.0),
+        (2, 2 * 2 / (4 + 3), 2.0, 0.0),
+        (3, 0.0, 0.0, 3.0),
     ]
-    assert found.last == found.by_min_voxels[0][1]
+    assert found.last == found.by_threshold[0][1]
+
+
+def test_each_file_is_read_once_whatever_the_thresholds(tmp_path, monkeypatch):
+    pair = Pair("a", write(tmp_path / "t.mha", "0110"), (write(tmp_path / "p.mha", "0101"),))
+    read = []
+    monkeypatch.setattr("petlesion.evaluate.read_image", lambda path, what: read.append(path) or read_image(path, what))
+    assert len(evaluate_pair(pair, thresholds=(0, 5, 10, 20, 40, 80)).by_threshold) == 6
+    assert read == [pair.truth, *pair.predictions]
+
+
+def test_a_healthy_case_loses_its_false_positives_only(tmp_path):
+    pair = Pair("a", write(tmp_path / "t.mha", "0000"), (write(tmp_path / "p.mha", "1011"),))
+    found = evaluate_pair(pair, thresholds=(0, 2, 3)).by_threshold
+    assert [(n, one.fpv_ml) for n, one in found] == [(0, 3.0), (2, 2.0), (3, 0.0)]
+    assert all(math.isnan(one.dice) and math.isnan(one.fnv_ml) for _, one in found)
 
 
 def test_other_grids_are_refused_by_name(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
-from petlesion.postprocess import RemoveSmall, RemoveSmallAndCold, apply_rules
+from petlesion.postprocess import RemoveSmall, RemoveSmallAndCold, apply_rules, each_alone
 
 RULE = RemoveSmallAndCold(below_voxels=10, below_suv=4.0)
 
@@ -98,3 +98,20 @@ def test_a_rule_has_one_bound_of_size(bounds):
 def test_mask_and_pet_of_other_shapes_are_refused():
     with pytest.raises(ValueError, match="one grid"):
         apply_rules(np.zeros((2, 2, 2), bool), np.zeros((2, 2, 3), np.float32), 1.0, ())
+
+
+def test_each_rule_alone_leaves_what_it_leaves_by_itself():
+    mask, pet = row(3, 9.0)
+    mask[0, 0, 0] = mask[1, 1, 6] = True  # one that touches at a corner: 4 voxels; one apart
+    before = mask.copy()
+    rules = [RemoveSmall(below_voxels=n) for n in (5, 0, 4, 2)] + [RemoveSmall(below_mm3=4.0)]
+    found = list(each_alone(mask, 2.0, rules))
+    assert [int(left.sum()) for left in found] == [0, 5, 4, 4, 4]
+    assert all(
+        np.array_equal(left, apply_rules(mask, pet, 2.0, (rule,))) for left, rule in zip(found, rules, strict=True)
+    )
+    assert np.array_equal(mask, before)
+
+
+def test_nothing_is_left_of_nothing():
+    assert not next(each_alone(np.zeros((2, 2, 2), bool), 1.0, [RemoveSmall(below_voxels=0)])).any()

@@ -120,8 +120,28 @@ def test_the_table_has_a_row_for_each_case_and_step():
 
 def test_the_table_by_component_size():
     small = score(line("0000"), line("1100"), 1.0)
-    found = summarise([case("a", "1100", "1101", by_min_voxels=((0, WHOLE.last), (3, small)))])["min_voxels"]
-    assert [(row["min_voxels"], row["dice"]["mean"]) for row in found] == [(0, 1.0), (3, 0.0)]
+    cases = [
+        case("a", "1100", "1101", by_threshold=((0, WHOLE.last), (3, small))),
+        case("b", "1100", "0100", by_threshold=((0, HALF.last), (3, small))),
+    ]
+    found = summarise(cases)["thresholds"]
+    assert [(row["below_voxels"], row["dice"]["mean"], row["fnv_ml"]["mean"]) for row in found] == [
+        (0, pytest.approx((1 + 2 / 3) / 2), 0.0),
+        (3, 0.0, 2.0),
+    ]
+
+
+def test_a_size_has_a_row_for_each_case_after_its_steps():
+    found = case("a", "1100", "0000", "1101", by_threshold=((0, WHOLE.last), (3, HALF.last)))
+    rows = rows_of([found])
+    assert [(row["step"], row["below_voxels"], row["dice"]) for row in rows] == [
+        (0, None, 0.0),
+        (1, None, 2 * 2 / (3 + 2)),
+        (1, 0, 1.0),
+        (1, 3, 2 / 3),
+    ]
+    assert [row["auc_dice"] for row in rows] == [2 / 5, 2 / 5, None, None]
+    assert len({tuple(row) for row in rows}) == 1
 
 
 def test_a_summary_read_back_is_ranked():

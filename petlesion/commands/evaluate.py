@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from petlesion.limits import UsageError
-
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable
 
     from petlesion.scores import CaseScores
@@ -37,8 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "tracer, centre, or JSON {case: {tracer, centre}}; means are then given by subset, too")  # fmt: skip
     add("--missing", choices=("refuse", "empty", "skip"), default="refuse", help="a case without its prediction is "
         "refused, scored as an empty mask, or left out (default: %(default)s)")  # fmt: skip
-    add("--min-voxels", type=int, nargs="+", default=[], metavar="N", help="score the last step once more without its "
-        "26-connected components of fewer than N voxels, for each N")  # fmt: skip
+    add("--thresholds", type=_thresholds, default=(), metavar="N,N,...", help="score the last step once more without "
+        "its 26-connected components of fewer than N voxels, whatever their SUV, for each N, such as 0,5,10,20,40,80 "
+        "(table 3 of Alloula et al., autoPET II); 0 removes nothing. Mean scores are printed and stand in the JSON "
+        "under thresholds; the CSV has a row for each case and N, with N in the column below_voxels")  # fmt: skip
     add("--json", action="store_true", help="print the summary as JSON instead of a table")
 
 
@@ -48,8 +48,6 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
     from petlesion.evaluate import write_csv
     from petlesion.summary import rows_of, summarise
 
-    if any(bound < 0 for bound in arguments.min_voxels):
-        raise UsageError(f"--min-voxels takes numbers of voxels, 0 or more; got {arguments.min_voxels}")
     _check_outputs(path for path in (arguments.out, arguments.csv, arguments.picture) if path)
     cases = _scored(arguments)
     summary = summarise(cases)
@@ -86,7 +84,7 @@ def _scored(arguments: argparse.Namespace) -> list[CaseScores]:
         pairs = in_subsets(pairs, read_subsets(arguments.subsets))
     cases = []
     for number, pair in enumerate(pairs, start=1):
-        cases.append(evaluate_pair(pair, arguments.min_voxels))
+        cases.append(evaluate_pair(pair, arguments.thresholds))
         print(f"{number} of {len(pairs)}: {pair.case}, Dice {cases[-1].last.dice:.4f}", file=sys.stderr)
     return cases
 
@@ -96,7 +94,7 @@ def _without_cases(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _table(summary: dict[str, Any]) -> str:
-    """The summary as plain text: scores of the last step and areas, then the recall by volume."""
+    """The summary as plain text: scores of the last step and areas, the recall by volume, scores by component size."""
     from petlesion.table import aligned
 
     rows = [(name, *map(_cell, of.values())) for name, of in (summary["last"] | summary["areas"]).items()]
@@ -106,9 +104,27 @@ def _table(summary: dict[str, Any]) -> str:
             *aligned(("score", "mean", "sd", "median", "n", "undefined"), rows),
             "",
             *aligned(("lesions of", "there", "touched", "recall"), recall),
+            *_threshold_table(summary["thresholds"]),
         ]
     )
 
 
+def _threshold_table(thresholds: list[dict[str, Any]]) -> list[str]:
+    """Mean scores without the components below each number of voxels; no line where there is none."""
+    from petlesion.table import aligned
+
+    names = ("dice", "fpv_ml", "fnv_ml")
+    rows = [(str(of["below_voxels"]), *(_cell(of[name]["mean"]) for name in names)) for of in thresholds]
+    return ["", *aligned(("components from voxels", *names), rows)] if rows else []
+
+
 def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value}" if isinstance(value, int) else f"{value:.4f}"
+
+
+def _thresholds(text: str) -> tuple[int, ...]:
+    """Numbers of voxels in ascending order, each once."""
+    numbers = [int(part) for part in text.split(",") if part.strip().isdecimal()]
+    if len(numbers) != len(text.split(",")):
+        raise argparse.ArgumentTypeError(f"numbers of voxels with commas between them, such as 0,10; got {text!r}")
+    return tuple(sorted(set(numbers)))
