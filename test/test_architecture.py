@@ -39,6 +39,8 @@ NEVER_FOR_A_CASE = {
     "matplotlib",
     "sklearn",
     "batchgenerators",
+    "pooch",
+    "requests",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

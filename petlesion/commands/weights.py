@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`petlesion weights`: import published weights, verify or list a store."""
+"""`petlesion weights`: fetch or import published weights, verify or list a store."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from petlesion.commands import fetch
 from petlesion.recipes import RECIPES
 
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "import, verify or list weights"
+SUMMARY = "fetch, import, verify or list weights"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    fetch.add_arguments(verbs.add_parser("fetch", help=fetch.SUMMARY, description=fetch.SUMMARY))
     take = verbs.add_parser("import", help="import a published nnU-Net folder or MIP-CNN state dicts")
     take.add_argument(
         "source",
@@ -41,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _started_s: float) -> int:
     """Do it; the exit status."""
-    return {"import": _import_weights, "verify": _verify_weights, "list": _list_weights}[arguments.verb](arguments)
+    verbs = {"fetch": fetch.run, "import": _import_weights, "verify": _verify_weights, "list": _list_weights}
+    return verbs[arguments.verb](arguments)
 
 
 def _import_weights(arguments: argparse.Namespace) -> int:
