@@ -17,14 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from petlesion.case import CaseError, Tracer
+from petlesion.case import CaseError
 from petlesion.challenge import MASK_SLUG
 from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
 from petlesion.images import OutputError
+from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.networks import check_models
-from petlesion.inference.nnunet_plans import NnunetPlans
-from petlesion.inference.weights import ModelStore, WeightsError
+from petlesion.inference.plans import read_plans
+from petlesion.inference.weights import ModelEntry, ModelStore, WeightsError
 from petlesion.limits import Limits, Terminated
 from petlesion.options import RunOptions, add_run_options, run_options
 from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, sentence_of, status_of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-    from petlesion.recipe import Recipe
+    from petlesion.recipe import Member, Recipe, Stage
 
 LOG = logging.getLogger("petlesion")
 
@@ -117,24 +118,36 @@ def check_recipe(store: ModelStore, recipe: Recipe, limits: Limits) -> None:
     """
     entries = {role: store.entry(recipe.name, role) for role in needed_roles(recipe, limits)}
     for stage in recipe.stages:
-        for _, role in stage.roles:
-            entry = entries.get(role)
-            if entry is None:
-                continue
-            if entry.channels != stage.channels:
-                raise WeightsError(
-                    f"{entry.name} must read the channels {list(stage.channels)} in this order; its manifest says "
-                    f"{list(entry.channels)}: import the weights of this recipe"
-                )
-            NnunetPlans.parse(store.plans(entry), store.dataset(entry), entry.configuration)
-    check_models(store)
+        for member in stage.serving(limits.tracer):
+            check_member(store, entries[member.role], stage, member)
+    check_models(store, tuple(entries.values()))
+
+
+def check_member(store: ModelStore, entry: ModelEntry, stage: Stage, member: Member) -> None:
+    """Refuse a model that is not what the recipe says: of other channels, or another kind of network.
+
+    Raises:
+        WeightsError: Names the model.
+        PlansError: Where its plans ask for what is not supported.
+    """
+    if entry.channels != stage.channels:
+        raise WeightsError(
+            f"{entry.name} must read the channels {list(stage.channels)} in this order; its manifest says "
+            f"{list(entry.channels)}: import the weights of this recipe"
+        )
+    plans = read_plans(store, entry)
+    found = plans.network.name if isinstance(plans, MonaiPlans) else "nnU-Net"
+    wanted = member.network.name if member.network else "nnU-Net"
+    if found != wanted:
+        raise WeightsError(
+            f"{entry.name} must be a network of {wanted}; it is of {found}: import this recipe's weights"
+        )
 
 
 def needed_roles(recipe: Recipe, limits: Limits) -> tuple[str, ...]:
     """The roles of the models that a run can need: the tracer's where it is to be called, and each it may route to."""
-    tracers = tuple(Tracer) if limits.tracer is None else (limits.tracer,)
-    routed = (stage.role(tracer) for stage in recipe.stages for tracer in tracers)
-    return tuple(dict.fromkeys((*(("tracer",) if limits.tracer is None else ()), *routed)))
+    voters = ("tracer",) if recipe.routes_by_tracer and limits.tracer is None else ()
+    return tuple(dict.fromkeys((*voters, *(member.role for member in recipe.members(limits.tracer)))))
 
 
 def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bool:

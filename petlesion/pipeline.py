@@ -7,28 +7,30 @@ import logging
 import math
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from petlesion.case import Tracer
 from petlesion.inference.allocator import keep_freed_memory
 from petlesion.inference.body import body_box
-from petlesion.inference.ensemble import Deadline, EnsembleLogit, Observer, predict
-from petlesion.inference.heatmap import click_heatmap
+from petlesion.inference.channels import draw_channels
+from petlesion.inference.ensemble import Averaging, Deadline, EnsembleLead, Observer, predict
+from petlesion.inference.manifest import WeightsError
 from petlesion.inference.networks import load_network
-from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.plan import InferencePlan, plan_inference
-from petlesion.inference.preprocess import ModelInput, patch_extent, prepare, restore
+from petlesion.inference.plans import Plans, extent_of, prepare_input, read_plans, share_input
+from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
 from petlesion.lesions import Lesion, LesionMask, measure_lesions
-from petlesion.limits import Device, Limits
+from petlesion.limits import Device, Limits, OutOfLimitsError
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,21 +73,23 @@ def segment(
     tracer = run.call_tracer()
     mask, records = np.zeros(case.grid.shape_zyx, np.bool_), []
     for stage in recipe.stages:
-        model = store.entry(recipe.name, stage.role(tracer.tracer))
-        plans = NnunetPlans.parse(store.plans(model), store.dataset(model), model.configuration)
-        channels = run.draw_channels(stage)
-        prepared = run.prepare(channels, plans)
-        plan = run.plan(stage, model, prepared)
-        networks = run.load(model, plan)
-        answer = run.sweep(networks, prepared, plans, plan)
-        mask = run.restore(answer, prepared)
-        records.append(StageRecord.of(model, plan, prepared, answer))
+        models = run.models(stage, tracer)
+        channels = run.draw_channels(stage, mask)
+        prepared = run.prepare(channels, list(models.values()))
+        answers: list[EnsembleLead] = []
+        for model, plans in models.items():
+            plan = run.plan(stage, model, prepared)
+            networks = run.load(model, plan)
+            answer = run.sweep(stage, networks, prepared, plans.patch_zyx, plan, optional=bool(answers))
+            records.append(StageRecord.of(model, plan, prepared, answer))
+            answers += [answer] if answer else []
+        mask = run.restore(answers, prepared)
     return run.measure(mask, tracer, tuple(records))
 
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """What one stage did.
+    """What one ensemble did in its stage.
 
     Attributes:
         model: The weights.
@@ -106,11 +110,15 @@ class StageRecord:
     stopped: str
 
     @classmethod
-    def of(cls, model: ModelEntry, plan: InferencePlan, prepared: ModelInput, answer: EnsembleLogit) -> StageRecord:
-        """The record of a finished stage; the arrays are not kept."""
+    def of(
+        cls, model: ModelEntry, plan: InferencePlan, prepared: ModelInput, answer: EnsembleLead | None
+    ) -> StageRecord:
+        """The record of an ensemble; the arrays are not kept. None is one that time or memory left out."""
         box = (prepared.box.start_zyx, prepared.box.stop_zyx)
-        z, y, x = answer.logit_zyx.shape
-        return cls(model, plan, box, (z, y, x), answer.sweeps, answer.seconds, answer.stopped)
+        _, z, y, x = prepared.array_czyx.shape
+        if answer is None:
+            return cls(model, plan, box, (z, y, x), (), (), "time")
+        return cls(model, answer.plan, box, (z, y, x), answer.sweeps, answer.seconds, answer.stopped)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,15 +127,15 @@ class Result:
 
     Attributes:
         mask: uint8, 0 and 1, (Z, Y, X), on the PET's grid.
-        tracer: The tracer with its votes.
-        tracer_model: The weights that voted; None where the tracer was given.
+        tracer: The tracer with its votes; None where the recipe has no use for it and it was not given.
+        tracer_model: The weights that voted; None where nobody voted.
         lesions: 26-connected components of the mask, measured on the PET.
-        stages: What each stage did.
+        stages: What each ensemble did, stage by stage.
         seconds: Seconds by step of the walk.
     """
 
     mask: LesionMask
-    tracer: TracerCall
+    tracer: TracerCall | None
     tracer_model: ModelEntry | None
     lesions: tuple[Lesion, ...]
     stages: tuple[StageRecord, ...]
@@ -159,6 +167,7 @@ class _Run:
     observer: Observer
     device: torch.device = field(init=False)
     deadline: Deadline = field(init=False)
+    ensembles_left: int = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -169,6 +178,7 @@ class _Run:
         limit_s = self.limits.time_limit_s or self.recipe.time_limit_s
         finish_s = FINISH_S + FINISH_S_PER_MVOX * self.case.grid.n_voxels / 1e6
         self.deadline = Deadline(None if math.isinf(limit_s) else started_s + limit_s - finish_s)
+        self.ensembles_left = len(self.recipe.members(self.limits.tracer or next(iter(Tracer))))
         LOG.info("case %s: %s voxels (x, y, z), %d clicks; device %s", self.case.name, self.case.grid.size_xyz,
                  len(self.case.clicks), self.device)  # fmt: skip
 
@@ -179,31 +189,43 @@ class _Run:
         yield
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - begun, 3)
 
-    def call_tracer(self) -> TracerCall:
-        """The tracer that was given, or the vote of the MIP-CNN's folds."""
+    def call_tracer(self) -> TracerCall | None:
+        """The tracer that was given, or the vote of the MIP-CNN's folds; None where no ensemble depends on it."""
         if self.limits.tracer is not None:
             return TracerCall(self.limits.tracer)
+        if not self.recipe.routes_by_tracer:
+            return None
         with self.timed("tracer"):
             networks = load_tracer_networks(self.store, self.store.entry(self.recipe.name, "tracer"), self.device)
             call = call_tracer(self.case.pet_suv, networks)
         LOG.info("tracer: %s, %d of %d votes", call.tracer, call.votes.count(call.tracer), len(call.votes))
         return call
 
-    def draw_channels(self, stage: Stage) -> tuple[NDArray[np.float32], ...]:
-        """The stage's input channels on the PET's grid, each float32, (Z, Y, X)."""
-        with self.timed("heatmap"):
-            drawn = {"ct": self.case.ct_hu.array_zyx, "pet": self.case.pet_suv.array_zyx}
-            if stage.heatmap is not None:
-                drawn["clicks"] = click_heatmap(self.case.clicks, drawn["pet"], stage.heatmap)
-            return tuple(drawn[name] for name in stage.channels)
+    def models(self, stage: Stage, tracer: TracerCall | None) -> dict[ModelEntry, Plans]:
+        """The stage's ensembles that serve the tracer, with their plans."""
+        members = stage.serving(tracer.tracer if tracer else None)
+        entries = [self.store.entry(self.recipe.name, member.role) for member in members]
+        return {entry: read_plans(self.store, entry) for entry in entries}
 
-    def prepare(self, channels: tuple[NDArray[np.float32], ...], plans: NnunetPlans) -> ModelInput:
-        """The networks' input: the body's box (where wanted), normalised and resampled."""
-        spacing = self.case.grid.spacing_zyx_mm
+    def draw_channels(self, stage: Stage, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
+        """The stage's input channels on the PET's grid, each float32, (Z, Y, X); `mask` is the stage before's."""
+        with self.timed("heatmap"):
+            return draw_channels(self.case, stage, mask)
+
+    def prepare(self, channels: tuple[NDArray[np.float32], ...], plans: Sequence[Plans]) -> ModelInput:
+        """The networks' input: the body's box (where wanted), normalised and resampled; one for all of a stage.
+
+        Raises:
+            WeightsError: When the ensembles of the stage do not see the same.
+        """
+        if not all(share_input(plans[0], other) for other in plans[1:]):
+            raise WeightsError("the ensembles of one stage see one grid and one normalisation; these weights do not")
+        grid = self.case.grid
         crop = self.recipe.body_crop if self.limits.body_crop is None else self.limits.body_crop
         with self.timed("prepare"):
-            box = body_box(self.case, patch_extent(plans, spacing)) if crop else None
-            return prepare(channels, spacing, plans, box)
+            extents = np.max([extent_of(one, grid) for one in plans], axis=0)
+            box = body_box(self.case, (int(extents[0]), int(extents[1]), int(extents[2]))) if crop else None
+            return prepare_input(channels, grid, plans[0], box)
 
     def plan(self, stage: Stage, model: ModelEntry, prepared: ModelInput) -> InferencePlan:
         """Folds, flips and tile step, from what the networks will sweep and what the user allows."""
@@ -226,34 +248,53 @@ class _Run:
 
     def sweep(
         self,
+        stage: Stage,
         networks: dict[int, torch.nn.Module],
         prepared: ModelInput,
-        plans: NnunetPlans,
+        patch_zyx: Index,
         plan: InferencePlan,
-    ) -> EnsembleLogit:
-        """The mean logit of the planned sweeps, as far as time and memory allow."""
+        *,
+        optional: bool,
+    ) -> EnsembleLead | None:
+        """The mean of the planned sweeps, as far as memory and this ensemble's part of the time left allow.
+
+        None where not one sweep was finished and the stage can do without (`optional`).
+        """
+        deadline = replace(self.deadline, at_s=self._own_end_s())
+        averaging = Averaging(stage.window, stage.mean)
         with self.timed("sweeps"):
-            return predict(
-                networks,
-                prepared.array_czyx,
-                plans.patch_zyx,
-                plan,
-                deadline=self.deadline,
-                device=self.device,
-                observer=self.observer,
-            )
+            try:
+                return predict(
+                    *(networks, prepared.array_czyx, patch_zyx, plan),
+                    deadline=deadline,
+                    device=self.device,
+                    observer=self.observer,
+                    averaging=averaging,
+                )
+            except OutOfLimitsError as error:
+                if not optional:
+                    raise
+                LOG.warning("warning: an ensemble is left out: %s", error)
+                return None
 
-    def restore(self, answer: EnsembleLogit, prepared: ModelInput) -> NDArray[np.bool_]:
-        """The mask on the PET's grid: where the logit is positive."""
+    def _own_end_s(self) -> float | None:
+        """When this ensemble must have ended: the time left is shared out evenly among those that are still to come."""
+        left = self.ensembles_left
+        self.ensembles_left -= 1
+        return None if self.deadline.at_s is None else self.deadline.now() + self.deadline.left_s / max(left, 1)
+
+    def restore(self, answers: Sequence[EnsembleLead], prepared: ModelInput) -> NDArray[np.bool_]:
+        """The mask on the PET's grid: where the mean over the ensembles is positive."""
         with self.timed("restore"):
-            return restore(answer.logit_zyx, prepared)
+            lead = answers[0].lead_zyx if len(answers) == 1 else np.mean([one.lead_zyx for one in answers], axis=0)
+            return restore(lead, prepared)
 
-    def measure(self, mask: NDArray[np.bool_], tracer: TracerCall, stages: tuple[StageRecord, ...]) -> Result:
+    def measure(self, mask: NDArray[np.bool_], tracer: TracerCall | None, stages: tuple[StageRecord, ...]) -> Result:
         """The result, after the component rules, with its lesions measured."""
         with self.timed("components"):
             pet = self.case.pet_suv
             kept = apply_rules(mask, pet.array_zyx, 1000 * pet.grid.voxel_ml, self.recipe.post)
             volume = LesionMask.of(kept, pet.grid)
             lesions = measure_lesions(volume, pet)
-        voters = self.store.entry(self.recipe.name, "tracer") if tracer.votes else None
+        voters = self.store.entry(self.recipe.name, "tracer") if tracer and tracer.votes else None
         return Result(volume, tracer, voters, lesions, stages, self.seconds)

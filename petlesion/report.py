@@ -40,13 +40,7 @@ def report_of(result: Result, *, case_name: str, recipe_name: str, warnings: tup
         "complete": not result.stopped,
         "stopped": result.stopped,
         "fallback": "",
-        "tracer": {
-            "name": str(result.tracer.tracer),
-            "given": not result.tracer.votes,
-            "votes": [str(vote) for vote in result.tracer.votes],
-            "psma_probabilities": [round(p, 6) for p in result.tracer.probabilities],
-            "model": _model(result.tracer_model, result.tracer_model.fold_numbers) if result.tracer_model else None,
-        },
+        "tracer": _tracer(result),
         "stages": [_stage(stage) for stage in result.stages],
         "seconds": result.seconds,
         "warnings": list(warnings),
@@ -80,6 +74,18 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed as a package"
     return found
+
+
+def _tracer(result: Result) -> Json:
+    """The tracer's call; its name is null where nobody asked for it, as in systems with one ensemble for both."""
+    call, model = result.tracer, result.tracer_model
+    return {
+        "name": str(call.tracer) if call else None,
+        "given": bool(call and not call.votes),
+        "votes": [str(vote) for vote in call.votes] if call else [],
+        "psma_probabilities": [round(p, 6) for p in call.probabilities] if call else [],
+        "model": _model(model, model.fold_numbers) if model else None,
+    }
 
 
 def _stage(stage: StageRecord) -> Json:

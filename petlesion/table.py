@@ -21,7 +21,7 @@ def lesion_table(report: Mapping[str, Any]) -> str:
         return f"no lesions were measured: the mask is a fallback ({report['fallback']})"
     rows = [_row(lesion) for lesion in report["lesions"]]
     count = f"{len(rows)} lesion{'' if len(rows) == 1 else 's'}"
-    tracer = report["tracer"]["name"]
+    tracer = report["tracer"]["name"] or "tracer not asked for"
     sums = f"{count}, total volume {report['tmtv_ml']:.1f} ml, TLG {report['tlg']:.0f} ({tracer})"
     return "\n".join([*(aligned(HEADINGS, rows) if rows else ()), sums, report["notice"]])
 

@@ -20,7 +20,7 @@ LAYERS = (
     {"case", "components", "lesions", "limits", "images", "itk", "listing"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
     | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
-    {"recipe", "recipes"},
+    {"recipe", "recipes", "schedule"},
     {"inference"},
     {"training"},
     {"pipeline"},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sweeps: one (fold, flip) over all tiles; their mean logit; the one deadline and the one out-of-memory policy.
+"""Sweeps: one (fold, flip) over all tiles; their mean; the one deadline and the one out-of-memory policy.
 
 The order of the work is the deadline control. A sweep is one network, with one flip, over every tile; after each sweep
 the sum of the sweeps so far is a valid answer. Sweeps run folds first, then flips, because another fold adds more than
@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import nn
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from petlesion.inference.plan import InferencePlan
+    from petlesion.inference.tiles import SlidingWindow
     from petlesion.volume import Index
 
 LOG = logging.getLogger(__name__)
@@ -64,21 +65,37 @@ class Progress:
 Observer = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Averaging:
+    """How tiles become a sweep, and sweeps the answer.
+
+    Attributes:
+        window: Whose sliding window; see `tiles`.
+        mean: Whether logits are averaged over the sweeps, or probabilities.
+    """
+
+    window: SlidingWindow = "nnunet"
+    mean: Literal["logit", "probability"] = "logit"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class EnsembleLogit:
+class EnsembleLead:
     """The mean of the sweeps that were finished.
 
     Attributes:
-        logit_zyx: Tumour minus background logit, float32, (Z, Y, X), on the network's grid.
+        lead_zyx: By how much lesion leads over background, float32, (Z, Y, X), on the network's grid: the mean logit,
+            or the mean probability minus one half. A voxel is lesion where it is positive.
         sweeps: The finished (fold, flip) pairs, in order.
         seconds: How long each of them took.
         stopped: Why sweeps of the plan are missing: "", "time", "memory" or "terminated".
+        plan: The plan, settled where it was to be timed.
     """
 
-    logit_zyx: NDArray[np.float32]
+    lead_zyx: NDArray[np.float32]
     sweeps: tuple[Sweep, ...]
     seconds: tuple[float, ...]
-    stopped: str = ""
+    stopped: str
+    plan: InferencePlan
 
 
 class _SweepCutError(Exception):
@@ -95,6 +112,7 @@ class _Bench:
 
     image: torch.Tensor
     tiling: Tiling
+    averaging: Averaging
     device: torch.device
     deadline: Deadline
     observer: Observer
@@ -118,6 +136,20 @@ class _Bench:
         """Where the networks run."""
         return self.device if self.rung < 2 else torch.device("cpu")
 
+    def add(self, sweep: torch.Tensor) -> None:
+        """Add a finished sweep, a sum of weighted tiles; of probabilities where these are averaged."""
+        if self.averaging.mean == "probability":
+            self.tiling.divide_by_weights(sweep)
+            sweep.sigmoid_()
+        self.total += sweep
+
+    def lead(self, times: int) -> torch.Tensor:
+        """The mean of `times` sweeps, as `EnsembleLead` has it, with the tiling's padding."""
+        if self.averaging.mean == "probability":
+            return self.total.div_(times).sub_(0.5)
+        self.tiling.divide_by_weights(self.total, times)
+        return self.total
+
     def step_down(self) -> bool:
         """Take the next rung of the ladder; False where there is none. Finished sweeps are kept."""
         if self.rung == 2:
@@ -139,8 +171,9 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     deadline: Deadline | None = None,
     device: torch.device | None = None,
     observer: Observer = lambda _: None,
-) -> EnsembleLogit:
-    """Mean logit over the plan's sweeps, as far as the deadline allows.
+    averaging: Averaging | None = None,
+) -> EnsembleLead:
+    """Mean over the plan's sweeps, as far as the deadline allows.
 
     Args:
         networks: A network for each fold of the plan: (1, C, Z, Y, X) -> (1, 1, Z, Y, X), in evaluation mode.
@@ -150,50 +183,54 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
         deadline: When to stop; none by default.
         device: Where the networks run; the CPU by default.
         observer: Called after each tile.
+        averaging: Windows and mean; nnU-Net's by default.
 
     Raises:
         OutOfLimitsError: When time or memory ended before the first sweep was finished.
         Terminated: When SIGTERM came before the first sweep was finished.
     """
-    tiling = Tiling.of(image_czyx.shape[1:], patch_zyx, plan.tile_step)
+    averaging = averaging or Averaging()
+    tiling = Tiling.of(image_czyx.shape[1:], patch_zyx, plan.tile_step, averaging.window)
     image = torch.from_numpy(tiling.pad(image_czyx))
-    bench = _Bench(image, tiling, device or torch.device("cpu"), deadline or Deadline(), observer)
-    done, seconds, stopped = _run(networks, plan, bench)
+    bench = _Bench(image, tiling, averaging, device or torch.device("cpu"), deadline or Deadline(), observer)
+    done, seconds, stopped, settled = _run(networks, plan, bench)
     if not done:
         raise OutOfLimitsError(
             f"a mask needs at least one sweep over {tiling.n_tiles} tiles, but {stopped} ran out before the first "
             "ended; give more of it, or less to sweep (--body-crop, a larger --tile-step)"
         )
-    mean = bench.total.cpu().numpy()
-    tiling.divide_by_weights(mean, times=len(done))
-    return EnsembleLogit(tiling.unpad(mean), tuple(done), tuple(seconds), stopped)
+    lead = tiling.unpad(bench.lead(len(done)).cpu().numpy())
+    return EnsembleLead(lead, tuple(done), tuple(seconds), stopped, settled)
 
 
-def _run(networks: Mapping[int, nn.Module], plan: InferencePlan, bench: _Bench) -> tuple[list[Sweep], list[float], str]:
-    """Finish as many sweeps as time and memory allow; say which, how long each took, and what stopped the rest."""
+def _run(
+    networks: Mapping[int, nn.Module], plan: InferencePlan, bench: _Bench
+) -> tuple[list[Sweep], list[float], str, InferencePlan]:
+    """Finish as many sweeps as time and memory allow: which, how long each took, what stopped the rest, the plan."""
     done: list[Sweep] = []
     seconds: list[float] = []
     while len(done) < len(plan.sweeps):
         if seconds and bench.deadline.left_s < max(seconds) * SLOWEST_SWEEP_MARGIN:
-            return done, seconds, "time"
+            return done, seconds, "time", plan
         begun = bench.deadline.now()
         try:
             _sweep(networks, plan, len(done), bench)
         except _SweepCutError:
-            return done, seconds, "time"
+            return done, seconds, "time", plan
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             if not bench.step_down():
-                return done, seconds, "memory"
+                return done, seconds, "memory", plan
             continue
         except Terminated:
             if not done:
                 raise
-            return done, seconds, "terminated"
+            return done, seconds, "terminated", plan
         done.append(plan.sweeps[len(done)])
         seconds.append(bench.deadline.now() - begun)
-    return done, seconds, ""
+        plan = plan.timed_by(seconds[0], bench.deadline.left_s)
+    return done, seconds, "", plan
 
 
 @torch.inference_mode()
@@ -213,7 +250,7 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
         logit = torch.flip(logit, axes) if axes else logit
         total[window] += logit[0, 0].to(bench.store) * bench.importance
         bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
-    bench.total += total
+    bench.add(total)
 
 
 def _forward(network: nn.Module, tile: torch.Tensor) -> torch.Tensor:

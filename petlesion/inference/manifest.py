@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """manifest.json of a folder of weights: what the models are, as frozen values; read with checks, and written.
 
-A manifest is `{"format": 1, "models": [...]}`. Each model names its system and role, its nnU-Net plans and
-data-set description (networks of nnU-Net only), its input channels in order, its origin, its licence, and one
+A manifest is `{"format": 1, "models": [...]}`. Each model names its system and role, its plans and nnU-Net's
+data-set description (where it has them), its input channels in order, its origin, its licence, and one
 safetensors file for each fold with its size and SHA-256. Paths are relative to the manifest.
 """
 
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 FORMAT = 1
 JSON_BYTES = 1_000_000  # nnU-Net's plans have some 30 kB; more than this is not one of our files
 
-NNUNET_ONLY = ("plans", "dataset", "configuration")
+DESCRIBED_BY: dict[str, tuple[str, ...]] = {"nnunet": ("plans", "dataset", "configuration"), "monai": ("plans",)}
+"""What a model of an architecture must name beside its weights."""
+DESCRIPTIONS = DESCRIBED_BY["nnunet"]
 WORDS = ("system", "role", "licence", "source", "training_data")
 
-Architecture = Literal["nnunet", "mip_cnn"]
+Architecture = Literal["nnunet", "monai", "mip_cnn"]
 
 
 class WeightsError(RuntimeError):
@@ -64,14 +66,14 @@ class ModelEntry:
     Attributes:
         system: The recipe's name, such as "mesbah".
         role: What the ensemble is for: "tracer", "fdg", "psma", ...
-        architecture: "nnunet" (built from its plans) or "mip_cnn".
-        channels: Input channels in order, of "ct", "pet", "clicks".
+        architecture: "nnunet" or "monai" (built from its plans), or "mip_cnn".
+        channels: Input channels in order; see `recipe.Stage`.
         licence: Licence of the weights.
         source: Where they come from, with the trainer's name.
         training_data: What they were trained on.
         synthetic: Whether they were trained on synthetic images: not for clinical use.
         configuration: nnU-Net configuration; "" where there are no plans.
-        plans: Path of nnU-Net's plans.json; None for other architectures, and until the model is written.
+        plans: Path of plans.json, nnU-Net's or `monai_plans`'; None where there is none, and until it is written.
         dataset: Path of nnU-Net's dataset.json; None for other architectures.
         mirror_axes: Axes of the network's array (0 is Z) that may be mirrored, as in training.
         folds: One file for each fold, in ascending order.
@@ -163,7 +165,8 @@ def render_manifest(entries: Sequence[ModelEntry]) -> str:
 
 def _rendered(entry: ModelEntry) -> dict[str, Any]:
     """One model as a JSON object."""
-    left_out = () if entry.architecture == "nnunet" else (*NNUNET_ONLY, "mirror_axes")
+    kept = DESCRIBED_BY.get(entry.architecture, ())
+    left_out = {*DESCRIPTIONS, *(() if kept else ("mirror_axes",))} - {*kept}
     return {key: value for key, value in asdict(entry).items() if key not in left_out}
 
 
@@ -187,10 +190,10 @@ def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
 def _parse_model(model: object, where: str) -> ModelEntry:
     """One model of the manifest, each field checked for its type."""
     fields = _fields(model, where)
-    nnunet = fields.get("architecture") == "nnunet"
-    if lacking := [key for key in NNUNET_ONLY if nnunet and not fields.get(key)]:
-        raise WeightsError(f"{where}: an nnU-Net model needs {lacking}")
-    optional = {key: _typed(fields, key, str, where) for key in NNUNET_ONLY if key in fields}
+    architecture = str(fields.get("architecture"))
+    if lacking := [key for key in DESCRIBED_BY.get(architecture, ()) if not fields.get(key)]:
+        raise WeightsError(f"{where}: a model of the architecture {architecture} needs {lacking}")
+    optional = {key: _typed(fields, key, str, where) for key in DESCRIPTIONS if key in fields}
     words = {key: _typed(fields, key, str, where) for key in WORDS}
     try:
         return ModelEntry(

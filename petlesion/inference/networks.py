@@ -13,6 +13,8 @@ from torch import nn
 
 from petlesion.inference.architectures import NetworkError, network_from_plans
 from petlesion.inference.manifest import WeightsError
+from petlesion.inference.monai_networks import LesionLogit, monai_network
+from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.tracer import MipCnn
 
 if TYPE_CHECKING:
@@ -31,8 +33,10 @@ __all__ = [
     "fill",
     "fuse_binary_head",
     "load_network",
+    "meta_monai_network",
     "meta_network",
     "network_from_plans",
+    "network_of",
     "parameter_types",
 ]
 
@@ -82,22 +86,25 @@ def check_shapes(network: nn.Module, shapes: Mapping[str, Sequence[int]], where:
             raise WeightsError(f"{where}: {key} must have the shape {shape}; it has {tuple(shapes[key])}")
 
 
-def parameter_types(network: nn.Module, device: torch.device) -> dict[str, torch.dtype]:
+def parameter_types(network: nn.Module, device: torch.device, *, half: bool = True) -> dict[str, torch.dtype]:
     """In which type each tensor of the network is kept on a device.
 
     All are fp32 on the CPU. On CUDA the weights of convolutions become fp16, which is what autocast would make of
-    them at every pass, and those of norms stay fp32. Counters stay what they are.
+    them at every pass, and those of norms stay fp32. Counters stay what they are. Without `half` all stay fp32: the
+    attention of a transformer adds weights that autocast does not convert.
     """
     norms = {name for name, module in network.named_modules(remove_duplicate=False) if isinstance(module, NORMS)}
     types = {}
     for key, tensor in network.state_dict(keep_vars=True).items():
-        small = device.type == "cuda" and key.rpartition(".")[0] not in norms
+        small = half and device.type == "cuda" and key.rpartition(".")[0] not in norms
         kind = torch.float16 if small else torch.float32
         types[key] = kind if tensor.is_floating_point() else tensor.dtype
     return types
 
 
-def fill(network: nn.Module, state: Mapping[str, torch.Tensor], device: torch.device, where: str) -> nn.Module:
+def fill(
+    network: nn.Module, state: Mapping[str, torch.Tensor], device: torch.device, where: str, *, half: bool = True
+) -> nn.Module:
     """Give a network (built on the meta device) its weights, without copying what needs no copy.
 
     Returns:
@@ -107,7 +114,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], device: torch.de
         WeightsError: When the weights are not exactly those of the network.
     """
     check_shapes(network, {key: tensor.shape for key, tensor in state.items()}, where)
-    types = parameter_types(network, device)
+    types = parameter_types(network, device, half=half)
     placed = {key: tensor.to(device, types[key]) for key, tensor in state.items()}
     network.load_state_dict(placed, strict=False, assign=True)  # checked above; names of the same layer are left out
     return network.eval().requires_grad_(requires_grad=False)
@@ -150,23 +157,56 @@ def fuse_binary_head(network: nn.Module) -> nn.Module:
 
 
 def load_network(store: ModelStore, entry: ModelEntry, fold: int, device: torch.device) -> nn.Module:
-    """A fold of a two-class nnU-Net model, ready for inference.
+    """A fold of a segmentation model, ready for inference.
 
     Args:
         store: The weights.
-        entry: A model of the store with architecture "nnunet".
+        entry: A model of the store with architecture "nnunet" or "monai".
         fold: Number of the fold.
         device: Where it runs; use it under `torch.autocast("cuda", torch.float16)` where that is CUDA.
 
     Returns:
-        A module (1, C, Z, Y, X) -> (1, 1, Z, Y, X): tumour minus background logit. In evaluation mode.
+        A module (1, C, Z, Y, X) -> (1, 1, Z, Y, X): the logit of the lesion. In evaluation mode.
 
     Raises:
         WeightsError: When the file is missing or damaged, or not exactly what the plans describe.
         NetworkError: When the plans cannot be built, or there are not two classes.
     """
-    network = meta_network(store.plans(entry), store.dataset(entry), entry)
-    return fuse_binary_head(fill(network, store.load(entry, fold), device, str(store.root / entry.fold(fold).file)))
+    state, where = store.load(entry, fold), str(store.root / entry.fold(fold).file)
+    network = network_of(store, entry)
+    if entry.architecture == "monai":
+        return LesionLogit(fill(network, state, device, where, half=False)).eval()
+    return fuse_binary_head(fill(network, state, device, where))
+
+
+def network_of(store: ModelStore, entry: ModelEntry) -> nn.Module:
+    """The network of a model of the store, without numbers.
+
+    Raises:
+        WeightsError: When its plans are missing or cannot be used.
+    """
+    match entry.architecture:
+        case "nnunet":
+            return meta_network(store.plans(entry), store.dataset(entry), entry)
+        case "monai":
+            return meta_monai_network(MonaiPlans.parse(store.plans(entry)), entry)
+        case "mip_cnn":
+            return _meta_mip_cnn()
+
+
+def meta_monai_network(plans: MonaiPlans, entry: ModelEntry) -> nn.Module:
+    """The network of a MONAI model, without numbers.
+
+    Raises:
+        NetworkError: When it cannot be built, or the plans have other channels than the entry.
+    """
+    if plans.n_channels != len(entry.channels):
+        raise NetworkError(
+            f"{entry.name}: plans must have the {len(entry.channels)} channels {list(entry.channels)}; they have "
+            f"{plans.n_channels}"
+        )
+    with torch.device("meta"):
+        return monai_network(plans.network, plans.n_channels)
 
 
 def meta_network(plans: Mapping[str, Any], dataset: Mapping[str, Any], entry: ModelEntry) -> nn.Module:
@@ -186,8 +226,10 @@ def meta_network(plans: Mapping[str, Any], dataset: Mapping[str, Any], entry: Mo
         return network_from_plans(plans, entry.configuration, len(names), len(labels.keys() - {"ignore"}))
 
 
-def check_models(store: ModelStore) -> None:
+def check_models(store: ModelStore, entries: Sequence[ModelEntry] | None = None) -> None:
     """Refuse a store with a file missing, or a fold that is not exactly the network of its plans.
+
+    Of `entries` alone, where they are given: a run checks what it needs, and imports MONAI for MONAI's networks only.
 
     Only the heads of the files are read, so that a container can do this at every start; the SHA-256 is checked when
     a fold is loaded, or by `ModelStore.verify`.
@@ -195,9 +237,8 @@ def check_models(store: ModelStore) -> None:
     Raises:
         WeightsError: Names the file and the key.
     """
-    for entry in store.entries:
-        nnunet = entry.architecture == "nnunet"
-        network = meta_network(store.plans(entry), store.dataset(entry), entry) if nnunet else _meta_mip_cnn()
+    for entry in store.entries if entries is None else entries:
+        network = network_of(store, entry)
         for fold in entry.folds:
             check_shapes(network, store.shapes(entry, fold.fold), str(store.root / fold.file))
 

@@ -2,7 +2,8 @@
 """How deep a case is inferred: which folds, which flips, how far apart the tiles are.
 
 "Dynamic inference depth" (Mesbah et al., autoPET IV): large cases get fewer test-time flips, so that they
-end in time. The thresholds stand in the recipe; what is counted against them is chosen by `Limits.depth`.
+end in time. The thresholds stand in the recipe; what is counted against them is chosen by `Limits.depth`. LesionTracer
+(autoPET III) times its first fold instead, and mirrors the others as deep as the time left allows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from petlesion.recipe import DepthRow
+from petlesion.recipe import DepthRow, TimedDepth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,25 +39,46 @@ class InferencePlan:
         flips: Array axes (of Z, Y, X) that are mirrored together, one entry a sweep; () is the plain image.
         tile_step: Distance of neighbouring tiles as a fraction of the patch.
         reason: Why these flips: one plain sentence for the report.
+        timed: Axes that may be mirrored, the shallowest choice first: the plan is made deeper by `timed_by`; none for
+            a plan that is settled.
+        first_plain: Whether the first fold is not mirrored.
     """
 
     folds: tuple[int, ...]
     flips: tuple[Axes, ...]
     tile_step: float
     reason: str
+    timed: tuple[Axes, ...] = ()
+    first_plain: bool = False
 
     @property
     def sweeps(self) -> tuple[tuple[int, Axes], ...]:
         """Pairs (fold, flip) in the order in which they run: every fold plain first, then flip by flip."""
-        return tuple((fold, flip) for flip in self.flips for fold in self.folds)
+        mirrored = self.folds[1:] if self.first_plain else self.folds
+        return tuple((fold, flip) for flip in self.flips for fold in (mirrored if flip else self.folds))
+
+    def timed_by(self, sweep_s: float, left_s: float) -> InferencePlan:
+        """The plan, settled: the deepest choice whose sweeps by all folds but the first fit into the time.
+
+        Args:
+            sweep_s: Seconds of the first sweep.
+            left_s: Seconds left after it.
+        """
+        if not self.timed:
+            return self
+        others = len(self.folds) - 1
+        fitting = [axes for axes in self.timed if others * 2 ** len(axes) * sweep_s <= left_s] or self.timed[:1]
+        reason = f"The first sweep took {sweep_s:.1f} s, and {left_s:.0f} s were left: {_mirrored(fitting[-1])}."
+        return replace(self, flips=_subsets(fitting[-1]), reason=reason, timed=(), first_plain=True)
 
     def mirrored_only_along(self, axes: Axes) -> InferencePlan:
         """The plan without flips along other axes: a network was not taught what it never saw mirrored."""
         flips = tuple(flip for flip in self.flips if set(flip) <= set(axes))
-        if flips == self.flips:
+        timed = tuple(choice for choice in self.timed if set(choice) <= set(axes))
+        if (flips, timed) == (self.flips, self.timed):
             return self
         reason = f"{self.reason} Training mirrored the axes {_listed(axes) or 'none'} only, so no others are mirrored."
-        return replace(self, flips=flips, reason=reason)
+        return replace(self, flips=flips, timed=timed, reason=reason)
 
 
 def plan_inference(
@@ -81,9 +103,13 @@ def plan_inference(
     Raises:
         PlanError: When the weights hold no fold, or not those that are asked for.
     """
-    axes, reason = _mirroring(recipe, limits, network_voxels, input_voxels)
     step = stage.tile_step if limits.tile_step is None else limits.tile_step
-    return InferencePlan(_chosen_folds(limits, folds), _subsets(axes), step, reason)
+    chosen = _chosen_folds(limits, folds)
+    if isinstance(recipe.depth, TimedDepth) and limits.depth in {"voxels", "published"}:
+        reason = "The first fold is timed before the others are mirrored."
+        return InferencePlan(chosen, ((),), step, reason, timed=recipe.depth.choices)
+    axes, reason = _mirroring(recipe, limits, network_voxels, input_voxels)
+    return InferencePlan(chosen, _subsets(axes), step, reason)
 
 
 def _chosen_folds(limits: Limits, folds: tuple[int, ...]) -> tuple[int, ...]:
@@ -106,7 +132,8 @@ def _mirroring(recipe: Recipe, limits: Limits, network_voxels: int, input_voxels
             axes = AXES_OF_DEPTH[flips]
             return axes, f"A depth of {flips} was asked for: {_mirrored(axes)}."
         case "deadline":
-            axes = tuple(sorted({axis for row in recipe.depth_table for axis in row.mirror_axes}))
+            choices = recipe.depth.choices if isinstance(recipe.depth, TimedDepth) else _rows(recipe).values()
+            axes = tuple(sorted({axis for choice in choices for axis in choice}))
             return axes, f"As many of {2 ** len(axes)} flips as the time limit allows: {_mirrored(axes)}."
         case "voxels":
             return _by_table(recipe, network_voxels, "the network's grid")
@@ -115,14 +142,23 @@ def _mirroring(recipe: Recipe, limits: Limits, network_voxels: int, input_voxels
 
 
 def _by_table(recipe: Recipe, voxels: int, grid: str) -> tuple[Axes, str]:
-    row = next((row for row in recipe.depth_table if voxels < row.below_voxels), DepthRow(math.inf, ()))
-    bounds = [row.below_voxels for row in recipe.depth_table if math.isfinite(row.below_voxels)]
+    rows = _rows(recipe)
+    if not any(rows.values()):
+        return (), "The system mirrors nothing."
+    row = next((DepthRow(*pair) for pair in rows.items() if voxels < pair[0]), DepthRow(math.inf, ()))
+    bounds = [below for below in rows if math.isfinite(below)]
     if math.isfinite(row.below_voxels):
         compared = f"are below {row.below_voxels / 1e6:g}"
     else:
         compared = f"are not below {max(bounds) / 1e6:g}" if bounds else "are treated as any number is"
     size = math.floor(voxels / 1e5) / 10  # cut, not rounded: what is below 18 must not read 18.0
     return row.mirror_axes, f"{size} Mvox on {grid} {compared}: {_mirrored(row.mirror_axes)}."
+
+
+def _rows(recipe: Recipe) -> dict[float, Axes]:
+    """The rows of the depth table: axes by the bound of the voxels."""
+    rows = () if isinstance(recipe.depth, TimedDepth) else recipe.depth
+    return {row.below_voxels: row.mirror_axes for row in rows}
 
 
 def _mirrored(axes: Axes) -> str:

@@ -45,6 +45,7 @@ class ModelInput:
         box: The part of the PET's grid that the array covers.
         transpose_forward: Network axis i is image axis `transpose_forward[i]`.
         way_back: The change of grid from the network's output to the box, in the network's axis order.
+        flips: Network axes that run against the image's.
     """
 
     array_czyx: NDArray[np.float32]
@@ -52,6 +53,7 @@ class ModelInput:
     box: Box
     transpose_forward: Index
     way_back: Resampling
+    flips: tuple[int, ...] = ()
 
 
 def patch_extent(plans: NnunetPlans, spacing_zyx_mm: Triple) -> Index:
@@ -100,8 +102,8 @@ def restore(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInp
     """The mask on the PET's grid: where the tumour's logit exceeds the background's.
 
     Args:
-        logit_zyx: Tumour minus background logit on the network's grid, float32, network axis order; a tensor
-            may lie on any device.
+        logit_zyx: Tumour minus background logit (or probability) on the network's grid, float32, network axis order; a
+            tensor may lie on any device.
         model_input: What the networks saw.
 
     Returns:
@@ -196,8 +198,8 @@ def _common_shape(channels: Sequence[NDArray[np.float32]], plans: NnunetPlans) -
 
 
 def _network_view(array_zyx: NDArray[Any], model_input: ModelInput) -> NDArray[Any]:
-    """The part of an array on the PET's grid that the networks see, in their axis order; a view."""
-    return array_zyx[model_input.box.slices].transpose(model_input.transpose_forward)
+    """The part of an array on the PET's grid that the networks see, along their axes; a view."""
+    return np.flip(array_zyx[model_input.box.slices].transpose(model_input.transpose_forward), model_input.flips)
 
 
 def _checked(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> Resampling:

@@ -6,6 +6,9 @@ scipy's separable spline and a clip to the range of the input. A separable linea
 axis; each is read off scipy's own spline by resampling the identity, and applied in float32. That is the same
 up to rounding (2e-6 of the range) and many times faster.
 
+MONAI's resampling to another spacing is a matrix for each axis as well, and goes the same way: there voxels are points,
+of which the first ones of both grids coincide.
+
 Work goes slab by slab along the first axis, so that beside input and output only some megabytes are held: the
 cubic spline's weights fall by 0.268 a voxel, so a slab of the output hangs on a slab of the input.
 """
@@ -13,15 +16,15 @@ cubic spline's weights fall by 0.268 a voxel, so a slab of the output hangs on a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy import ndimage
+
+from petlesion.inference.axis_maps import nearest_slices, point_matrix, spline_matrix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,8 +33,6 @@ if TYPE_CHECKING:
 SEPARATE_Z_RATIO = 3.0  # nnU-Net's ANISO_THRESHOLD
 NEGLIGIBLE_WEIGHT = 1e-9  # far below the rounding of float32 (6e-8)
 SLAB_VOXELS = 1 << 22  # 16 MB of float32
-
-SplineOrder = Literal[0, 1, 2, 3, 4, 5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,42 +77,24 @@ def separate_axis(spacing_mm: Triple, new_spacing_mm: Triple, *, force: bool | N
     return None
 
 
-@lru_cache(maxsize=16)
-def spline_matrix(n_old: int, n_new: int, order: int) -> NDArray[np.float64]:
-    """The map of scipy's spline from `n_old` samples to `n_new` over the same length, (n_new, n_old).
-
-    Edges are repeated outwards (`mode="nearest"`); voxels are cells, not points (`grid_mode`). Each row sums
-    to 1.
-    """
-    spline = cast("SplineOrder", order)
-    factors = (n_new / n_old, 1.0)
-    matrix = ndimage.zoom(np.eye(n_old), factors, order=spline, mode="nearest", grid_mode=True)
-    matrix.flags.writeable = False
-    return np.asarray(matrix)
-
-
-def nearest_slices(n_old: int, n_new: int) -> NDArray[np.intp]:
-    """For each of `n_new` slices the nearest of `n_old` over the same length, (n_new,), as scipy rounds."""
-    centres = float(n_old) / n_new * (np.arange(n_new) + 0.5) - 0.5
-    picked = ndimage.map_coordinates(np.arange(n_old), centres[None], order=0, mode="nearest")
-    return np.asarray(picked, dtype=np.intp)
-
-
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """One change of grid. Make it with `between`.
+    """One change of grid. Make it with `between`, or with `points`.
 
     Attributes:
         old_shape: Shape before.
         new_shape: Shape after.
         order: Order of the spline.
         apart: Axis that is resampled apart, by the nearest slice; None for none.
+        ratios: Distance of two new samples in old ones along each axis, where the first ones coincide; None where both
+            grids cover the same cells.
     """
 
     old_shape: Index
     new_shape: Index
     order: int
     apart: int | None = None
+    ratios: Triple | None = None
 
     @classmethod
     def between(
@@ -121,10 +104,32 @@ class Resampling:
         axis = separate_axis(*spacings_mm, force=rule.force_separate_z)
         return cls(shapes[0], shapes[1], rule.order, axis)
 
+    @classmethod
+    def points(cls, old_shape: Index, spacings_mm: tuple[Triple, Triple], order: int) -> Resampling:
+        """The change from the first to the second spacing by MONAI's rule; order 1 is linear, 0 the nearest."""
+        z, y, x = (new / old for old, new in zip(*spacings_mm, strict=True))
+        shape = tuple(round((n - 1) / ratio + 1) for n, ratio in zip(old_shape, (z, y, x), strict=True))
+        return cls(old_shape, (shape[0], shape[1], shape[2]), order, ratios=(z, y, x))
+
+    def back(self, order: int) -> Resampling:
+        """The way back of a change by MONAI's rule."""
+        if self.ratios is None:
+            raise ValueError("nnU-Net has a rule of its own for the way back; make it with `between`")
+        z, y, x = (1 / ratio for ratio in self.ratios)
+        return Resampling(self.new_shape, self.old_shape, order, ratios=(z, y, x))
+
     @property
     def is_identity(self) -> bool:
         """Whether nothing changes; nnU-Net returns the array itself then."""
-        return self.old_shape == self.new_shape
+        return self.old_shape == self.new_shape and self.ratios in {None, (1.0, 1.0, 1.0)}
+
+    def matrix(self, axis: int) -> NDArray[np.float64] | None:
+        """The map of one axis, (new, old); None where it is the identity."""
+        n_old, n_new = self.old_shape[axis], self.new_shape[axis]
+        if self.ratios is not None:
+            ratio = self.ratios[axis]
+            return None if n_old == n_new and ratio == 1 else point_matrix(n_old, n_new, ratio, self.order)
+        return None if n_old == n_new else spline_matrix(n_old, n_new, self.order)
 
 
 def resample(
@@ -142,11 +147,19 @@ def resample(
         finish: Applied to each resampled slab before it is written, such as the sign of a logit.
     """
     tensor = source if isinstance(source, torch.Tensor) else _as_tensor(source)
-    slabs = _slabs_together
+    maps = _maps(job, tensor)
+    slabs = _slabs_together(tensor, job, maps)
     if job.apart is not None and not job.is_identity:
-        tensor, out, slabs = tensor.movedim(job.apart, 0), np.moveaxis(out, job.apart, 0), _slabs_apart
-    for rows, slab in slabs(tensor, (out.shape[0], out.shape[1], out.shape[2]), job.order):
+        out = np.moveaxis(out, job.apart, 0)
+        slabs = _slabs_apart(tensor.movedim(job.apart, 0), out.shape, [m for i, m in enumerate(maps) if i != job.apart])
+    for rows, slab in slabs:
         out[rows] = finish(slab).cpu().numpy()
+
+
+def _maps(job: Resampling, like: torch.Tensor) -> list[torch.Tensor | None]:
+    """The matrix of each axis beside the data; None where an axis stays as it is."""
+    found = [job.matrix(axis) for axis in range(3)]
+    return [None if m is None else torch.from_numpy(m.astype(np.float32)).to(like.device) for m in found]
 
 
 def _as_tensor(array: NDArray[np.float32]) -> torch.Tensor:
@@ -154,19 +167,8 @@ def _as_tensor(array: NDArray[np.float32]) -> torch.Tensor:
     return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
-def _axis_map(n_old: int, n_new: int, order: int, like: torch.Tensor) -> torch.Tensor | None:
-    """The matrix of one axis beside the data; None where the axis keeps its size, which is the identity."""
-    if n_old == n_new:
-        return None
-    return torch.from_numpy(spline_matrix(n_old, n_new, order).astype(np.float32)).to(like.device)
-
-
-def _plane_map(
-    shapes: tuple[tuple[int, ...], tuple[int, ...]], order: int, like: torch.Tensor
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def _plane_map(rows: torch.Tensor | None, columns: torch.Tensor | None) -> Callable[[torch.Tensor], torch.Tensor]:
     """A function that resamples the planes of an (n, Y, X) tensor, the axis that shrinks most first."""
-    (old_y, old_x), (new_y, new_x) = shapes
-    rows, columns = _axis_map(old_y, new_y, order, like), _axis_map(old_x, new_x, order, like)
 
     def along_y(planes: torch.Tensor) -> torch.Tensor:
         return planes if rows is None else torch.matmul(rows, planes)
@@ -174,9 +176,13 @@ def _plane_map(
     def along_x(planes: torch.Tensor) -> torch.Tensor:
         return planes if columns is None else torch.matmul(planes, columns.T)
 
-    if new_y * old_x <= new_x * old_y:
+    if _growth(rows) <= _growth(columns):
         return lambda planes: along_x(along_y(planes))
     return lambda planes: along_y(along_x(planes))
+
+
+def _growth(matrix: torch.Tensor | None) -> float:
+    return 1.0 if matrix is None else matrix.shape[0] / matrix.shape[1]
 
 
 def _cuts(n: int, plane_voxels: int) -> list[slice]:
@@ -193,19 +199,20 @@ def _supports(matrix: torch.Tensor, cuts: list[slice]) -> list[slice]:
     return [slice(int(first[cut.start]), int(last[cut.stop - 1])) for cut in cuts]
 
 
-def _slabs_together(source: torch.Tensor, new_shape: Index, order: int) -> Iterator[tuple[slice, torch.Tensor]]:
+def _slabs_together(
+    source: torch.Tensor, job: Resampling, maps: Sequence[torch.Tensor | None]
+) -> Iterator[tuple[slice, torch.Tensor]]:
     """Slabs resampled along all axes, clipped to the range of the source where a spline overshoots."""
-    planes = _plane_map((tuple(source.shape[1:]), new_shape[1:]), order, source)
-    matrix = _axis_map(source.shape[0], new_shape[0], order, source)
-    cuts = _cuts(new_shape[0], max(new_shape[1] * new_shape[2], source[0].numel()))
+    matrix, planes = maps[0], _plane_map(maps[1], maps[2])
+    cuts = _cuts(job.new_shape[0], max(job.new_shape[1] * job.new_shape[2], source[0].numel()))
     slabs: Iterator[tuple[slice, torch.Tensor]]
     if matrix is None:
         slabs = ((cut, planes(source[cut])) for cut in cuts)
-    elif new_shape[0] <= source.shape[0]:
+    elif matrix.shape[0] <= matrix.shape[1]:
         slabs = _rows_first(source, matrix, planes, cuts)
     else:
         slabs = _rows_last(source, matrix, planes, cuts)
-    if order < 2 or tuple(source.shape) == new_shape:
+    if job.order < 2 or job.is_identity:
         yield from slabs
         return
     low, high = torch.aminmax(source)
@@ -238,9 +245,11 @@ def _rows_last(
         yield cut, torch.tensordot(matrix[cut, support], held, dims=1)
 
 
-def _slabs_apart(source: torch.Tensor, new_shape: Index, order: int) -> Iterator[tuple[slice, torch.Tensor]]:
+def _slabs_apart(
+    source: torch.Tensor, new_shape: Sequence[int], maps: Sequence[torch.Tensor | None]
+) -> Iterator[tuple[slice, torch.Tensor]]:
     """Slabs whose planes are resampled and clipped each for itself, then picked by nearness."""
-    planes = _plane_map((tuple(source.shape[1:]), new_shape[1:]), order, source)
+    planes = _plane_map(*maps)
     picks = nearest_slices(source.shape[0], new_shape[0])
     for cut in _cuts(source.shape[0], max(new_shape[1] * new_shape[2], source[0].numel())):
         rows = slice(*(int(i) for i in np.searchsorted(picks, [cut.start, cut.stop])))

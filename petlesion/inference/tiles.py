@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where tiles lie and how they are weighted: geometry only, all of it in the network's array order.
 
-Corners, weights and padding are those of nnU-Net 2.8's sliding window. The corners are a product of one
-list for each axis and the weight is a product of one curve for each axis, so the sum of weights over all
-tiles is a product of three curves too: it never needs a volume of its own.
+Corners, weights and padding are those of nnU-Net 2.8's sliding window, or of MONAI 1.6's (padding is the same in
+both). The corners are a product of one list for each axis and the weight is a product of one curve for each axis, so
+the sum of weights over all tiles is a product of three curves too: it never needs a volume of its own.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter1d
 
 if TYPE_CHECKING:
@@ -27,16 +28,18 @@ SIGMA = 1 / 8  # width of the weight as a fraction of the patch, as in nnU-Net
 PEAK = 10.0  # weight of a patch's centre: half precision would lose its corners at 1
 
 Starts = tuple[tuple[int, ...], ...]
+SlidingWindow = Literal["nnunet", "monai"]
 Axes = tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]
 
 
-def tile_starts(shape_zyx: Index, patch_zyx: Index, step: float) -> Starts:
-    """First voxels of the tiles along each axis: evenly spread, the first at 0, the last at the far end.
+def tile_starts(shape_zyx: Index, patch_zyx: Index, step: float, window: SlidingWindow = "nnunet") -> Starts:
+    """First voxels of the tiles along each axis, the first at 0, the last at the far end.
 
     Args:
         shape_zyx: Size of the (padded) array; at least the patch along each axis.
         patch_zyx: Size of a tile.
         step: Largest distance of neighbouring tiles as a fraction of the patch, in (0, 1].
+        window: "nnunet": evenly spread; "monai": whole strides, but for the last tile.
 
     Raises:
         ValueError: When the array is smaller than the patch, or the step is out of its range.
@@ -45,10 +48,16 @@ def tile_starts(shape_zyx: Index, patch_zyx: Index, step: float) -> Starts:
         raise ValueError(f"the tile step is a fraction of the patch in (0, 1]; got {step}")
     if any(n < p for n, p in zip(shape_zyx, patch_zyx, strict=True)):
         raise ValueError(f"an array of {shape_zyx} holds no patch of {patch_zyx}; pad it first, as `padding` says")
-    return tuple(_axis_starts(n, p, step) for n, p in zip(shape_zyx, patch_zyx, strict=True))
+    along_axis = _even_starts if window == "nnunet" else _strided_starts
+    return tuple(along_axis(n, p, step) for n, p in zip(shape_zyx, patch_zyx, strict=True))
 
 
-def _axis_starts(size: int, patch: int, step: float) -> tuple[int, ...]:
+def _strided_starts(size: int, patch: int, step: float) -> tuple[int, ...]:
+    stride = max(1, int(patch * step))
+    return tuple(dict.fromkeys(min(i, size - patch) for i in range(0, size - patch + stride, stride)))
+
+
+def _even_starts(size: int, patch: int, step: float) -> tuple[int, ...]:
     gaps = math.ceil((size - patch) / (patch * step))
     return tuple(round((size - patch) / gaps * i) for i in range(gaps + 1)) if gaps else (0,)
 
@@ -83,9 +92,10 @@ def importance(patch_zyx: Index) -> NDArray[np.float32]:
     return weight.astype(np.float32)
 
 
-def weight_sum_axes(starts: Starts, patch_zyx: Index, shape_zyx: Index) -> Axes:
-    """Three curves, float64, of lengths Z, Y, X, whose product is the sum of `importance` over all tiles."""
-    curves = gaussian_axes(patch_zyx)
+def weight_sum_axes(starts: Starts, patch_zyx: Index, shape_zyx: Index, window: SlidingWindow = "nnunet") -> Axes:
+    """Three curves, float64, of lengths Z, Y, X, whose product is the sum of `Tiling.importance` over all tiles."""
+    flat = (np.ones(patch_zyx[0]), np.ones(patch_zyx[1]), np.ones(patch_zyx[2]))
+    curves = gaussian_axes(patch_zyx) if window == "nnunet" else flat
     z, y, x = (_axis_sum(*axis) for axis in zip(starts, curves, shape_zyx, strict=True))
     return z * PEAK, y, x
 
@@ -115,20 +125,22 @@ class Tiling:
         patch_zyx: Size of a tile.
         margins: Voxels padded (below, above) along each axis.
         starts: First voxels of the tiles along each axis of the padded array.
+        window: Whose sliding window it is.
     """
 
     shape_zyx: Index
     patch_zyx: Index
     margins: tuple[tuple[int, int], ...]
     starts: Starts
+    window: SlidingWindow = "nnunet"
 
     @classmethod
-    def of(cls, shape_zyx: Sequence[int], patch_zyx: Index, step: float) -> Tiling:
+    def of(cls, shape_zyx: Sequence[int], patch_zyx: Index, step: float, window: SlidingWindow = "nnunet") -> Tiling:
         """The tiling of an array; ValueError for a step outside (0, 1]."""
         z, y, x = shape_zyx
         margins = padding((z, y, x), patch_zyx)
         padded = _sum_of((z, y, x), margins)
-        return cls((z, y, x), patch_zyx, margins, tile_starts(padded, patch_zyx, step))
+        return cls((z, y, x), patch_zyx, margins, tile_starts(padded, patch_zyx, step, window), window)
 
     @property
     def padded_zyx(self) -> Index:
@@ -155,14 +167,14 @@ class Tiling:
         return array_zyx[tuple(slice(low, low + n) for (low, _), n in zip(self.margins, self.shape_zyx, strict=True))]
 
     def importance(self) -> NDArray[np.float32]:
-        """Weights of a tile's voxels, float32, (Z, Y, X)."""
-        return importance(self.patch_zyx)
+        """Weights of a tile's voxels, float32, (Z, Y, X): a Gaussian for nnU-Net's window, alike for MONAI's."""
+        return importance(self.patch_zyx) if self.window == "nnunet" else np.full(self.patch_zyx, PEAK, np.float32)
 
-    def divide_by_weights(self, total_zyx: NDArray[np.float32], times: int = 1) -> None:
+    def divide_by_weights(self, total_zyx: torch.Tensor, times: int = 1) -> None:
         """Divide a padded sum of weighted tiles, in place, by the weights of `times` passes over them."""
-        z, y, x = weight_sum_axes(self.starts, self.patch_zyx, self.padded_zyx)
+        z, y, x = weight_sum_axes(self.starts, self.patch_zyx, self.padded_zyx, self.window)
         for axis in (z[:, None, None] * times, y[:, None], x):
-            total_zyx /= axis.astype(np.float32)
+            total_zyx /= torch.from_numpy(axis.astype(np.float32)).to(total_zyx.device)
 
 
 def _sum_of(shape_zyx: Index, margins: tuple[tuple[int, int], ...]) -> Index:

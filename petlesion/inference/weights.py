@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 
 from petlesion.inference.manifest import (
+    DESCRIBED_BY,
     JSON_BYTES,
     FoldFile,
     ModelEntry,
@@ -86,7 +87,7 @@ class ModelStore:
         )
 
     def plans(self, entry: ModelEntry) -> dict[str, Any]:
-        """nnU-Net's plans.json of a model; WeightsError where it is missing or no JSON object."""
+        """plans.json of a model; WeightsError where it is missing or no JSON object."""
         return self._json(entry, entry.plans, "plans.json")
 
     def dataset(self, entry: ModelEntry) -> dict[str, Any]:
@@ -133,8 +134,9 @@ class ModelStore:
             WeightsError: At the first file that is missing, damaged or holds a number that is not finite.
         """
         for entry in self.entries:
-            if entry.architecture == "nnunet":
-                self.plans(entry), self.dataset(entry)
+            for what in (entry.plans, entry.dataset):
+                if what is not None:
+                    self._json(entry, what, what)
             for fold in entry.folds:
                 for key, tensor in self.load(entry, fold.fold).items():
                     if not bool(torch.isfinite(tensor).all()):
@@ -174,7 +176,7 @@ def write_model(
         entry: What the model is. Its `folds`, `plans` and `dataset` are set here.
         states: Weights of each fold, each tensor once, as `networks.canonical_state` gives them. Folds are
             asked for one after the other, so that a lazy mapping never holds two.
-        plans: nnU-Net's plans (architecture "nnunet").
+        plans: nnU-Net's plans, or a document of `MonaiPlans`.
         dataset: nnU-Net's data-set description (architecture "nnunet").
         half: Whether tensors of two or more dimensions are stored as fp16; norms and biases are fp32.
 
@@ -184,8 +186,9 @@ def write_model(
     Raises:
         WeightsError: When a weight is not finite or too large for fp16, or the manifest there cannot be read.
     """
-    if entry.architecture == "nnunet" and not (plans and dataset and entry.configuration):
-        raise WeightsError(f"{entry.name}: an nnU-Net model is written with plans, dataset and configuration")
+    given = {"plans": plans, "dataset": dataset, "configuration": entry.configuration}
+    if lacking := [what for what in DESCRIBED_BY.get(entry.architecture, ()) if not given[what]]:
+        raise WeightsError(f"{entry.name}: a model of the architecture {entry.architecture} is written with {lacking}")
     if not states:
         raise WeightsError(f"{entry.name}: a model has at least one fold; there is none to write")
     held = ModelStore.open(root).entries if (root / MANIFEST).exists() else ()

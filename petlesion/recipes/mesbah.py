@@ -7,7 +7,8 @@ from math import inf
 
 from petlesion.case import Tracer
 from petlesion.postprocess import RemoveSmallAndCold
-from petlesion.recipe import DepthRow, HeatmapRule, Recipe, Stage, TrainingSchedule
+from petlesion.recipe import DepthRow, HeatmapRule, Member, Recipe, Stage
+from petlesion.schedule import TrainingSchedule
 
 MESBAH = Recipe(
     name="mesbah",
@@ -15,13 +16,13 @@ MESBAH = Recipe(
     citation="Mesbah et al., interactive lesion segmentation in FDG and PSMA PET/CT, autoPET IV challenge, 2025",
     stages=(
         Stage(
-            roles=((Tracer.FDG, "fdg"), (Tracer.PSMA, "psma")),
+            members=(Member("fdg", Tracer.FDG), Member("psma", Tracer.PSMA)),
             channels=("ct", "pet", "clicks"),
             tile_step=0.6,
             heatmap=HeatmapRule(suv_cut=3.0),  # the paper's T; the released code has 4
         ),
     ),
-    depth_table=(  # thresholds tuned for a T4 and 15 minutes a case
+    depth=(  # thresholds tuned for a T4 and 15 minutes a case
         DepthRow(18e6, (0, 1, 2)),
         DepthRow(39e6, (1, 2)),
         DepthRow(90e6, (2,)),

@@ -157,8 +157,8 @@ def _record(studies: Sequence[Study], patients: Mapping[str, str], preparation: 
         "seed": preparation.seed,
         "folds": preparation.n_folds,
         "organ_labels": preparation.organ_labels,
-        "network": json.loads(json.dumps(asdict(preparation.recipe.training.network))),
-        "batch_size": preparation.recipe.training.batch_size,
+        "network": json.loads(json.dumps(asdict(preparation.recipe.nnunet_training.network))),
+        "batch_size": preparation.recipe.nnunet_training.batch_size,
         "cases": {
             study.name: {
                 "patient": patients[study.name],
@@ -197,7 +197,7 @@ def _write_descriptions(
 ) -> tuple[Json, Json]:
     """Write fingerprint, plans, data-set description, splits and the masks that nnU-Net validates with."""
     facts = [CaseFacts.load(folders.raw / "studies" / f"{study.name}.npz") for study in studies]
-    schedule = preparation.recipe.training
+    schedule = preparation.recipe.nnunet_training
     data = _statistics(folders.raw.name, facts, schedule.network.spacing_zyx_mm)
     plans = plans_document(schedule.network, data, PLANS_NAME, schedule.batch_size)
     if any(study.organs for study in studies):

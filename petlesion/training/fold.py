@@ -105,7 +105,7 @@ class FoldTraining:
                 f"{self.folder} holds a training ({begun[0]}); give --resume to go on with it, or another --out"
             )
         held = TrainingSettings.load(self.folder) if begun else None
-        settings = replace(held or TrainingSettings.of(self.recipe.training, self.role), **self.changes)
+        settings = replace(held or TrainingSettings.of(self.recipe.nnunet_training, self.role), **self.changes)
         if settings.pretrained and not begun:
             self._check_pretrained(Path(settings.pretrained))
         settings.save(self.folder)

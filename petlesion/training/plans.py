@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from petlesion.recipe import NetworkSize
+from petlesion.schedule import NetworkSize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from petlesion.limits import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from petlesion.recipe import TrainingSchedule
+    from petlesion.schedule import TrainingSchedule
 
 FILE = "petlesion.json"
 

@@ -61,7 +61,7 @@ class PetlesionTrainer(nnUNetTrainer):  # type: ignore[misc]  # nnU-Net has no t
         if device.type == "cpu":  # nnU-Net takes every distributed training for one on GPUs
             self.device, self.grad_scaler = device, None
         settings = TrainingSettings.load(Path(self.output_folder)) if self.output_folder else None
-        self.settings = settings or TrainingSettings.of(self.recipe.training, self.role)
+        self.settings = settings or TrainingSettings.of(self.recipe.nnunet_training, self.role)
         self.num_epochs = self.settings.epochs
         self.num_iterations_per_epoch = self.settings.iterations
         self.num_val_iterations_per_epoch = self.settings.validation_iterations

@@ -72,18 +72,18 @@ def image():
 @pytest.mark.parametrize("step", [0.3, 0.5, 0.6, 1.0])
 def test_twice_the_input_stays_twice_the_input_through_tiling(image, step):
     answer = predict({0: Affine(2.0)}, image, PATCH, plan_of(step=step))
-    np.testing.assert_allclose(answer.logit_zyx, 2 * image[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answer.lead_zyx, 2 * image[0], rtol=1e-5, atol=1e-6)
 
 
 def test_an_image_smaller_than_the_patch_keeps_its_shape_and_values():
     image = np.random.default_rng(1).normal(size=(1, 3, 2, 5)).astype(np.float32)
     answer = predict({0: Affine()}, image, PATCH, plan_of())
-    np.testing.assert_allclose(answer.logit_zyx, image[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answer.lead_zyx, image[0], rtol=1e-5, atol=1e-6)
 
 
 def test_folds_are_averaged(image):
     answer = predict({0: Affine(0.0, 1.0), 3: Affine(0.0, 4.0)}, image, PATCH, plan_of(folds=(0, 3)))
-    np.testing.assert_allclose(answer.logit_zyx, 2.5, rtol=1e-6)  # (1 + 4) / 2
+    np.testing.assert_allclose(answer.lead_zyx, 2.5, rtol=1e-6)  # (1 + 4) / 2
     assert answer.sweeps == ((0, ()), (3, ()))
 
 
@@ -91,14 +91,14 @@ def test_mirrored_equals_plain_for_a_symmetric_network():
     image = np.random.default_rng(2).normal(size=(1, *PATCH)).astype(np.float32)  # one tile: no border inside
     plain = predict({0: Blur()}, image, PATCH, plan_of())
     mirrored = predict({0: Blur()}, image, PATCH, plan_of(flips=ALL_FLIPS))
-    np.testing.assert_allclose(mirrored.logit_zyx, plain.logit_zyx, atol=1e-6)
+    np.testing.assert_allclose(mirrored.lead_zyx, plain.lead_zyx, atol=1e-6)
     assert len(mirrored.sweeps) == 8
 
 
 def test_a_flip_is_undone_on_the_logit():
     image = np.zeros((1, 1, 1, 4), np.float32)
     answer = predict({0: FirstOfAxis()}, image, (1, 1, 4), plan_of(flips=((), (2,))))
-    np.testing.assert_allclose(answer.logit_zyx[0, 0], 1.5)  # mean of 0 1 2 3 and 3 2 1 0
+    np.testing.assert_allclose(answer.lead_zyx[0, 0], 1.5)  # mean of 0 1 2 3 and 3 2 1 0
 
 
 def test_folds_come_before_flips(image):
@@ -117,7 +117,7 @@ def test_a_deadline_ends_the_work_after_the_sweeps_that_fit(image):
     assert answer.sweeps == ((0, ()), (1, ()))  # the third would end at 3 * tiles
     assert clock.time_s == 2 * tiles  # and was not begun
     assert answer.stopped == "time"
-    np.testing.assert_allclose(answer.logit_zyx, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(answer.lead_zyx, 0.5, rtol=1e-6)
 
 
 def test_a_sweep_cut_by_the_clock_leaves_no_trace(image):
@@ -129,7 +129,7 @@ def test_a_sweep_cut_by_the_clock_leaves_no_trace(image):
     networks = {0: Affine(0.0, 1.0, clock.pass_one), 1: Affine(0.0, 100.0, slower)}
     answer = predict(networks, image, PATCH, plan_of(folds=(0, 1)), deadline=Deadline(2.2 * tiles, clock))
     assert answer.sweeps == ((0, ()),)
-    np.testing.assert_allclose(answer.logit_zyx, 1.0, rtol=1e-6)
+    np.testing.assert_allclose(answer.lead_zyx, 1.0, rtol=1e-6)
 
 
 def test_no_finished_sweep_is_an_error_that_says_so(image):
@@ -152,7 +152,7 @@ def test_memory_that_ends_on_the_cpu_keeps_the_finished_sweeps(image):
     shortage = raise_once(MemoryError("1 GB"), 2)
     answer = predict({0: Affine(0.0, 1.0), 1: Affine(0.0, 9.0, shortage)}, image, PATCH, plan_of(folds=(0, 1)))
     assert answer.stopped == "memory"
-    np.testing.assert_allclose(answer.logit_zyx, 1.0, rtol=1e-6)
+    np.testing.assert_allclose(answer.lead_zyx, 1.0, rtol=1e-6)
 
 
 def test_the_cpu_allocators_refusal_counts_as_a_lack_of_memory(image):
@@ -178,11 +178,16 @@ def test_the_ladder_goes_on_with_the_sweep_that_failed(image, caplog):
 
     tiling = Tiling.of(image.shape[1:], PATCH, 0.5)
     bench = ensemble._Bench(
-        torch.from_numpy(tiling.pad(image)), tiling, torch.device("cpu"), Deadline(), lambda _: None
+        torch.from_numpy(tiling.pad(image)),
+        tiling,
+        ensemble.Averaging(),
+        torch.device("cpu"),
+        Deadline(),
+        lambda _: None,
     )
     bench.rung = 0  # as on a GPU
     networks = {0: Affine(0.0, 1.0, lambda: next(first)), 1: Affine(0.0, 3.0, short)}
-    done, _, stopped = ensemble._run(networks, plan_of(folds=(0, 1)), bench)
+    done, _, stopped, _ = ensemble._run(networks, plan_of(folds=(0, 1)), bench)
     assert (len(done), stopped, bench.rung) == (2, "", 2)
     assert next(first) == tiling.n_tiles
     assert [r.message for r in caplog.records] == [
@@ -196,7 +201,7 @@ def test_a_network_of_halves_runs_on_the_cpu(image):
     halves = nn.Conv3d(1, 1, 1, bias=False)
     nn.init.constant_(halves.weight, 2.0)
     answer = predict({0: halves.half()}, image[:1], PATCH, plan_of())
-    np.testing.assert_allclose(answer.logit_zyx, 2 * image[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answer.lead_zyx, 2 * image[0], rtol=1e-5, atol=1e-6)
 
 
 def test_termination_keeps_the_finished_sweeps(image):

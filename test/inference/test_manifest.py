@@ -120,7 +120,7 @@ def test_whatever_the_text_is_it_is_read_or_refused(text):
         (manifest(channels=[1]), '"channels" must be a list of str'),
         (manifest(mirror_axes=[3]), "mirror axes are of 0, 1, 2"),
         (manifest(mirror_axes=[True]), '"mirror_axes" must be a list of int'),
-        (manifest(plans=None), r"an nnU-Net model needs \['plans'\]"),
+        (manifest(plans=None), r"a model of the architecture nnunet needs \['plans'\]"),
         (manifest(folds=[{"fold": True}]), r'folds\[0\]: "fold" must be of type int'),
         (manifest(folds=[7]), r"folds\[0\]: an object is expected; got int"),
     ],

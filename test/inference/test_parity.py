@@ -66,7 +66,7 @@ def ours(image, spacing_mm, plans, states, flips):
     given = prepare(list(image), spacing_mm, known)
     plan = InferencePlan(tuple(states), flips, TILE_STEP, "as stock")
     answer = predict(networks, given.array_czyx, known.patch_zyx, plan)
-    return restore(answer.logit_zyx, given)
+    return restore(answer.lead_zyx, given)
 
 
 @pytest.mark.parametrize("name", CASES)

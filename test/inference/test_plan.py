@@ -51,7 +51,7 @@ def test_the_deadline_plans_all_flips_whatever_the_size():
 
 def test_the_deadline_mirrors_only_where_the_recipe_does():
     """A network that was trained without mirroring must not be mirrored because there is time."""
-    never = replace(MESBAH, depth_table=(DepthRow(float("inf"), ()),))
+    never = replace(MESBAH, depth=(DepthRow(float("inf"), ()),))
     assert plan(Limits(depth="deadline"), recipe=never).flips == ((),)
 
 
@@ -109,6 +109,6 @@ def test_the_reason_is_a_plain_sentence(limits, voxels, reason):
 
 
 def test_a_table_without_a_last_row_ends_in_no_mirroring():
-    short = replace(MESBAH, depth_table=MESBAH.depth_table[:1])
+    short = replace(MESBAH, depth=MESBAH.depth[:1])
     assert plan(recipe=short, network=20_000_000).flips == ((),)
     assert "not below 18" in plan(recipe=short, network=20_000_000).reason

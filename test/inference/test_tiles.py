@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
@@ -124,18 +125,22 @@ def test_padding_by_hand():
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.tuples(*[st.integers(1, 20)] * 3), st.tuples(*[st.integers(4, 12)] * 3), st.floats(0.3, 1.0))
-def test_an_array_stays_itself_through_tiling(shape, patch, step):
+@given(
+    *(st.tuples(*[st.integers(*ends)] * 3) for ends in ((1, 20), (4, 12))),
+    st.floats(0.3, 1.0),
+    st.sampled_from(["nnunet", "monai"]),
+)
+def test_an_array_stays_itself_through_tiling(shape, patch, step, window):
     """f(x) = 2x, tile by tile, weighted, summed, divided and unpadded, is 2x; twice over it is so too."""
     array = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
-    tiling = Tiling.of(shape, patch, step)
-    padded, total = tiling.pad(array)[0], np.zeros(tiling.padded_zyx, np.float32)
-    windows = list(tiling.windows())
-    for window in windows * 2:
-        total[window] += 2 * padded[window] * tiling.importance()
+    tiling = Tiling.of(shape, patch, step, window)
+    padded, total = torch.from_numpy(tiling.pad(array)[0]), torch.zeros(tiling.padded_zyx)
+    places = list(tiling.windows())
+    for place in places * 2:
+        total[place] += 2 * padded[place] * torch.from_numpy(tiling.importance())
     tiling.divide_by_weights(total, times=2)
-    np.testing.assert_allclose(tiling.unpad(total), 2 * array[0], rtol=1e-5, atol=1e-6)
-    assert tiling.n_tiles == len(windows)
+    np.testing.assert_allclose(tiling.unpad(total.numpy()), 2 * array[0], rtol=1e-5, atol=1e-6)
+    assert tiling.n_tiles == len(places)
 
 
 def test_an_array_that_holds_a_patch_is_not_copied():

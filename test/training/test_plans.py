@@ -10,7 +10,7 @@ import pytest
 
 from petlesion.inference.networks import count_parameters, network_from_plans
 from petlesion.inference.nnunet_plans import NnunetPlans, Scheme
-from petlesion.recipe import NetworkSize
+from petlesion.schedule import NetworkSize
 from petlesion.training.plans import (
     CONFIGURATION,
     DataStatistics,

@@ -11,8 +11,8 @@ import numpy as np
 from petlesion.case import Tracer
 from petlesion.phantom import make_phantom
 from petlesion.phantom.files import write_phantom
-from petlesion.recipe import NetworkSize
 from petlesion.recipes import MESBAH
+from petlesion.schedule import NetworkSize
 from petlesion.simulate import simulate_clicks
 from petlesion.training.dataset import Preparation, prepare_dataset
 from petlesion.training.layouts import find_studies
