@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from petlesion.inference.architectures import NetworkError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from petlesion.recipe import MonaiNetwork
 
 NETWORKS = ("DynUNet", "SegResNetDS", "SwinUNETR", "UNet")
@@ -37,12 +40,27 @@ def monai_network(network: MonaiNetwork, n_inputs: int) -> nn.Module:
     if taken:
         raise NetworkError(f"{network.name}: {sorted(taken)} follow from the channels and outputs of the plans")
     try:
-        built: nn.Module = _known()[network.name](
-            spatial_dims=3, in_channels=n_inputs, out_channels=network.outputs, **arguments
-        )
+        with _ReadableRates():
+            built: nn.Module = _known()[network.name](
+                spatial_dims=3, in_channels=n_inputs, out_channels=network.outputs, **arguments
+            )
     except (TypeError, ValueError, IndexError, KeyError, AssertionError, RuntimeError, NotImplementedError) as error:
         raise NetworkError(f"{network.name} cannot be built of {str(arguments)[:200]}: {error}") from error
     return built
+
+
+class _ReadableRates(TorchFunctionMode):
+    """Keeps what `torch.linspace` makes on the CPU: SwinUNETR reads its drop rates there, also on the meta device."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        device = {"device": "cpu"} if func is torch.linspace else {}
+        return func(*args, **device | dict(kwargs or {}))
 
 
 def _known() -> dict[str, Any]:

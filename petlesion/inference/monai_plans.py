@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LARGEST_PATCH = 1024
+LARGEST_NUMBER = 1e30  # far beyond any bound or scale of a channel
 
 Json = dict[str, Any]
 
@@ -82,7 +83,7 @@ def _bounded(scaling: Json) -> Json:
 def _network(held: Mapping[str, Any]) -> MonaiNetwork:
     name, outputs, arguments = held.get("name"), held.get("outputs"), held.get("arguments")
     patch = _triple(held, "patch_xyz")
-    if not isinstance(name, str) or outputs not in {1, 2} or not isinstance(arguments, dict):
+    if not isinstance(name, str) or outputs not in (1, 2) or not isinstance(arguments, dict):
         raise PlansError(f"a MONAI network has a name, 1 or 2 outputs and arguments; got {str(held)[:200]}")
     if any(n != int(n) or not 1 <= n <= LARGEST_PATCH for n in patch):
         raise PlansError(f"'patch_xyz' has three whole numbers of 1 to {LARGEST_PATCH}; got {patch}")
@@ -138,6 +139,6 @@ def _triple(held: Mapping[str, Any], key: str) -> Triple:
 
 
 def _number(value: object, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_NUMBER:
         raise PlansError(f"{key!r} is a finite number; got {str(value)[:40]!r}")
     return float(value)
