@@ -34,6 +34,9 @@ KNOWN_TRAINERS = {
     "nnUNetTrainer_organs_PSMA": "mesbah, PSMA: organ head of 14 + 1 classes in training",
     "PetlesionTrainerFDG": "mesbah, FDG, by petlesion train",
     "PetlesionTrainerPSMA": "mesbah, PSMA, by petlesion train",
+    "PetlesionTrainerLesionTracer": "LesionTracer, by petlesion train",
+    "PetlesionTrainerAlloula": "alloula, by petlesion train",
+    "PetlesionTrainerBaseline": "baseline, by petlesion train",
     "autoPET3_Trainer": "LesionTracer: organ head of 10 + 1 classes in training",
 }
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")  # in order of preference

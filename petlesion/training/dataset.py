@@ -30,6 +30,7 @@ from petlesion.training.plans import (
     DataStatistics,
     dataset_json,
     intensity_properties,
+    normalization_schemes,
     plans_document,
 )
 from petlesion.training.raw_case import FILE_ENDING, CaseFacts, write_raw_case
@@ -49,8 +50,10 @@ if TYPE_CHECKING:
 RECORD = "petlesion.json"
 PLANS_NAME = "petlesionPlans"
 ORGANS = "petlesion_organs"
-"""The key of the plans under which the organ head's classes stand; absent where no study has an organ map."""
-IDS: dict[str | None, int] = {None: 700, "fdg": 701, "psma": 702}
+"""The key of the plans under which the organ head's classes stand; absent where recipe or studies have no organs."""
+IDS = {"mesbah": 700, "lesion_tracer": 710, "alloula": 720, "baseline": 730}
+OTHER_ID = 790
+ROLES = ("fdg", "psma")  # of one tracer: their numbers follow that of the data set of both
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,13 @@ class Preparation:
     """What a data set is prepared with.
 
     Attributes:
-        recipe: Its training schedule and its heatmap. A smaller network is
+        recipe: Its training schedule and its last stage: channels, heatmap. A smaller network is
             `replace(recipe, training=replace(recipe.training, network=...))`.
         tracer: The tracer whose role is trained; None keeps both, for a shared pretraining.
         seed: Of folds and simulated clicks.
         n_folds: Folds of the cross-validation.
         patients: The patient of a case where its name does not say it.
-        organ_labels: A key of `organs.SCHEMES`, or a JSON file.
+        organ_labels: A key of `organs.SCHEMES`, or a JSON file; not used where the recipe has no organs.
         workers: Processes that read and prepare studies.
     """
 
@@ -88,8 +91,11 @@ class Preparation:
 
 
 def dataset_name(recipe: str, role: str | None) -> str:
-    """nnU-Net's name of a recipe's data set for a role; None is that of both tracers."""
-    return f"Dataset{IDS[role]}_{recipe}" + (f"_{role}" if role else "")
+    """nnU-Net's name of a recipe's data set for a role; every role but those of one tracer has that of both tracers."""
+    number = IDS.get(recipe, OTHER_ID)
+    if role not in ROLES:
+        return f"Dataset{number}_{recipe}"
+    return f"Dataset{number + 1 + ROLES.index(role)}_{recipe}_{role}"
 
 
 def prepare_dataset(studies: Sequence[Study], out: Path, preparation: Preparation) -> Folders:
@@ -110,12 +116,10 @@ def prepare_dataset(studies: Sequence[Study], out: Path, preparation: Preparatio
     folders = _folders(out, preparation)
     patients = {study.name: patient_of(study.name, preparation.patients) for study in studies}
     splits = split_by_patient(patients, preparation.n_folds, preparation.seed)
-    labels = OrganLabels.named(preparation.organ_labels)
+    organs, stage = preparation.recipe.nnunet_training.organs, preparation.recipe.stages[-1]
+    labels = OrganLabels.named(preparation.organ_labels, organs) if organs else None
     _keep_record(folders, _record(studies, patients, preparation))
-    rule = preparation.recipe.stages[0].heatmap
-    if rule is None:
-        raise DataError(f"a recipe to train with clicks has a heatmap; {preparation.recipe.name} has none")
-    write = functools.partial(write_raw_case, folder=folders.raw, rule=rule, labels=labels, seed=preparation.seed)
+    write = functools.partial(write_raw_case, folder=folders.raw, stage=stage, labels=labels, seed=preparation.seed)
     _for_each(write, studies, preparation.workers)
     plans, dataset = _write_descriptions(folders, studies, splits, labels, preparation)
     _preprocess(folders, sorted(patients), plans, dataset, preparation.workers)
@@ -193,16 +197,20 @@ def _keep_record(folders: Folders, record: Json) -> None:
 
 
 def _write_descriptions(
-    folders: Folders, studies: Sequence[Study], splits: list[Split], labels: OrganLabels, preparation: Preparation
+    folders: Folders,
+    studies: Sequence[Study],
+    splits: list[Split],
+    labels: OrganLabels | None,
+    preparation: Preparation,
 ) -> tuple[Json, Json]:
     """Write fingerprint, plans, data-set description, splits and the masks that nnU-Net validates with."""
     facts = [CaseFacts.load(folders.raw / "studies" / f"{study.name}.npz") for study in studies]
     schedule = preparation.recipe.nnunet_training
-    data = _statistics(folders.raw.name, facts, schedule.network.spacing_zyx_mm)
+    data = _statistics(folders.raw.name, facts, preparation.recipe)
     plans = plans_document(schedule.network, data, PLANS_NAME, schedule.batch_size)
-    if any(study.organs for study in studies):
+    if labels and any(study.organs for study in studies):
         plans[ORGANS] = list(labels.organs)
-    dataset = dataset_json(len(studies))
+    dataset = dataset_json(len(studies), preparation.recipe.stages[-1].channels)
     _write_json(dataset, folders.raw / "dataset.json")
     _write_json(dataset, folders.preprocessed / "dataset.json")
     _write_json(_fingerprint(facts, data), folders.preprocessed / "dataset_fingerprint.json")
@@ -217,7 +225,7 @@ def _write_descriptions(
     return plans, dataset
 
 
-def _statistics(name: str, facts: Sequence[CaseFacts], spacing_zyx_mm: tuple[float, float, float]) -> DataStatistics:
+def _statistics(name: str, facts: Sequence[CaseFacts], recipe: Recipe) -> DataStatistics:
     """Statistics over lesion voxels, as many of each study as of another, as nnU-Net's fingerprint has them."""
     values = np.concatenate([one.lesion_values for one in facts], axis=1)
     if not values.size:
@@ -225,12 +233,15 @@ def _statistics(name: str, facts: Sequence[CaseFacts], spacing_zyx_mm: tuple[flo
             "intensities are normalised by the statistics of lesion voxels; every study is healthy; "
             "add studies with lesions"
         )
-    shapes = np.array([_network_shape(one, spacing_zyx_mm) for one in facts])
+    schedule, channels = recipe.nnunet_training, recipe.stages[-1].channels
+    shapes = np.array([_network_shape(one, schedule.network.spacing_zyx_mm) for one in facts])
     z, y, x = (float(n) for n in np.median(shapes, axis=0))
     sz, sy, sx = (float(s) for s in np.median([one.spacing_zyx_mm for one in facts], axis=0))
-    heatmap = np.zeros(1, np.float32)  # it is not normalised
-    intensities = [intensity_properties(channel) for channel in (*values, heatmap)]
-    return DataStatistics(name, intensities, (sz, sy, sx), (z, y, x))
+    clicks = np.zeros(1, np.float32)  # they are not normalised
+    images = dict(zip(("ct", "pet"), values, strict=True))
+    intensities = [intensity_properties(images.get(channel, clicks)) for channel in channels]
+    schemes = normalization_schemes(channels, schedule.z_scored)
+    return DataStatistics(name, intensities, (sz, sy, sx), (z, y, x), schemes)
 
 
 def _network_shape(facts: CaseFacts, spacing_zyx_mm: tuple[float, float, float]) -> tuple[int, int, int]:

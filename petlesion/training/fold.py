@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
     from petlesion.recipe import Recipe
 
-TRAINERS = {"fdg": "PetlesionTrainerFDG", "psma": "PetlesionTrainerPSMA"}
+TRAINERS = {
+    ("mesbah", "fdg"): "PetlesionTrainerFDG",
+    ("mesbah", "psma"): "PetlesionTrainerPSMA",
+    ("lesion_tracer", "all"): "PetlesionTrainerLesionTracer",
+    ("alloula", "all"): "PetlesionTrainerAlloula",
+    ("baseline", "all"): "PetlesionTrainerBaseline",
+}
+"""The trainer of a recipe's role; they stand in `trainers`, which imports nnU-Net."""
 TO_GO_ON_FROM = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")
 
 
@@ -36,7 +43,7 @@ class FoldTraining:
     Attributes:
         data: What `petlesion prepare` wrote: the folder of nnUNet_raw and nnUNet_preprocessed.
         results: nnU-Net's folder of results.
-        role: "fdg" or "psma".
+        role: A role of the recipe, such as "fdg".
         fold: Number of the fold.
         resume: Go on from the fold's checkpoint, where there is one.
         changes: Fields of `TrainingSettings` that are not as published.
@@ -58,13 +65,14 @@ class FoldTraining:
         Raises:
             DataError: When there is neither.
         """
-        folders = [self.data / "nnUNet_preprocessed" / dataset_name(self.recipe.name, r) for r in (self.role, None)]
-        for folder in folders:
+        names = dict.fromkeys(dataset_name(self.recipe.name, role) for role in (self.role, None))
+        for name in names:
+            folder = self.data / "nnUNet_preprocessed" / name
             if (folder / f"{PLANS_NAME}.json").is_file():
                 return folder
         raise DataError(
-            f"a training needs a prepared data set; {self.data} holds neither {folders[0].name} nor {folders[1].name}; "
-            f"run petlesion prepare --role {self.role} --out {self.data} first"
+            f"a training needs a prepared data set, {' or '.join(names)}; {self.data} does not hold it; "
+            f"run petlesion prepare --recipe {self.recipe.name} --role {self.role} --out {self.data} first"
         )
 
     @property
@@ -75,7 +83,7 @@ class FoldTraining:
     @property
     def trainer(self) -> str:
         """Name of the trainer's class."""
-        return TRAINERS[self.role]
+        return TRAINERS[self.recipe.name, self.role]
 
     @property
     def model(self) -> Path:

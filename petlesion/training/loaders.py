@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nnU-Net's data set and data loader, with the organ map as a second mask and clicks drawn for every sample."""
+"""nnU-Net's data set and loader, with the organ map as a second mask and clicks, if any, drawn for every sample."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from petlesion.training.organs import UNKNOWN
 from petlesion.training.preprocessed import CLICKS, extras_folder
-from petlesion.training.redraw import draw_clicks
+from petlesion.training.redraw import IMAGES, draw_clicks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,20 +22,20 @@ Properties = dict[str, Any]
 
 
 class Channels:
-    """CT and PET of a case, and its second PET in steps of SUV in place of the heatmap; cut before it is read.
+    """CT and PET of a case, and its second PET in steps of SUV in place of all maps of clicks; cut before it is read.
 
     Args:
-        data: nnU-Net's channels, (3, Z, Y, X).
+        data: nnU-Net's channels, (C, Z, Y, X).
         steps: The second PET, (Z, Y, X).
     """
 
     def __init__(self, data: Any, steps: Any) -> None:  # noqa: ANN401 - arrays of blosc2
         self._data, self._steps = data, steps
-        self.shape: tuple[int, ...] = tuple(data.shape)
+        self.shape: tuple[int, ...] = (IMAGES + 1, *data.shape[1:])
 
     def __getitem__(self, box: tuple[slice, ...]) -> NDArray[np.float32]:
         """The channels in a box (:, z, y, x), float32."""
-        images = self._data[(slice(0, -1), *box[1:])]
+        images = self._data[(slice(0, IMAGES), *box[1:])]
         return np.concatenate([images, self._steps[box[1:]][None].astype(np.float32)])
 
 
@@ -59,7 +59,8 @@ class StudyDataset(nnUNetDatasetBlosc2):  # type: ignore[misc]  # nnU-Net has no
         if self.with_organs:
             organs = self._extra(f"{identifier}_organs")
             organs = np.broadcast_to(np.uint8(UNKNOWN), data.shape[1:]) if organs is None else organs
-        return Channels(data, self._extra(f"{identifier}_suv")), seg, organs, self.last
+        steps = self._extra(f"{identifier}_suv")
+        return data if steps is None else Channels(data, steps), seg, organs, self.last
 
     def _extra(self, name: str) -> Any:  # noqa: ANN401 - an array of blosc2
         path = extras_folder(Path(self.source_folder)) / f"{name}.b2nd"
@@ -69,7 +70,7 @@ class StudyDataset(nnUNetDatasetBlosc2):  # type: ignore[misc]  # nnU-Net has no
 
 
 class StudyLoader(nnUNetDataLoader):  # type: ignore[misc]  # nnU-Net has no types
-    """Samples with clicks. The heatmap on disk, that of one physician with all clicks, is left aside.
+    """Samples, with clicks where cases have any. The maps on disk, of one physician's clicks, are left aside.
 
     The generator of clicks and misalignment is made in the process that uses it, so that no two workers share one.
     """
@@ -91,6 +92,8 @@ class StudyLoader(nnUNetDataLoader):  # type: ignore[misc]  # nnU-Net has no typ
         """What nnU-Net calls for the patch that it has cut last."""
         if self._rng is None:
             self._rng = np.random.default_rng((*self._seed, self.thread_id))
-        clicks = draw_clicks(self._data.last[CLICKS], self._corner, self._rng)
-        found: dict[str, Any] = self._chain(**sample | {"clicks": clicks, "rng": self._rng})
+        more: dict[str, Any] = {"rng": self._rng}
+        if (held := self._data.last.get(CLICKS)) is not None:
+            more["clicks"] = draw_clicks(held, self._corner, self._rng)
+        found: dict[str, Any] = self._chain(**sample | more)
         return found

@@ -14,7 +14,7 @@ from petlesion.phantom.organs import Organ
 from petlesion.training.layouts import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ PHANTOM = {
     "bladder": (Organ.BLADDER,),
     "spleen": (Organ.SPLEEN,),
     "digestive system": (Organ.STOMACH, Organ.SMALL_BOWEL, Organ.DUODENUM, Organ.COLON, Organ.GALLBLADDER),
+    "stomach": (Organ.STOMACH,),
     "pancreas": (Organ.PANCREAS,),
     "prostate": (Organ.PROSTATE,),
     "skeleton": (Organ.BONE, Organ.MARROW),
@@ -36,6 +37,7 @@ PHANTOM = {
     "lungs": (Organ.LUNG,),
     "parotid glands": (Organ.PAROTID,),
     "submandibular glands": (Organ.SUBMANDIBULAR,),
+    "head glands": (Organ.PAROTID, Organ.SUBMANDIBULAR),
 }
 TOTALSEGMENTATOR = {  # of the task `total` of version 2; the glands belong to another task and have no label there
     "brain": (90,),
@@ -44,6 +46,7 @@ TOTALSEGMENTATOR = {  # of the task `total` of version 2; the glands belong to a
     "bladder": (21,),
     "spleen": (1,),
     "digestive system": (4, 6, 18, 19, 20),  # gallbladder, stomach, small bowel, duodenum, colon
+    "stomach": (6,),
     "pancreas": (7,),
     "prostate": (22,),
     "skeleton": (*range(25, 51), *range(69, 79), *range(91, 117)),
@@ -60,10 +63,12 @@ PUBLISHED = {  # of the organ maps that were published with LesionTracer for aut
     "brain": (6,),
     "heart": (7,),
     "stomach": (8,),
+    "digestive system": (8,),  # of which the maps show the stomach alone
     "prostate": (9,),
     "head glands": (10,),
+    "parotid glands": (10,),  # in one label with the submandibular glands
 }
-SCHEMES: dict[str, Mapping[str, tuple[int, ...]]] = {
+SCHEMES: dict[str, Mapping[str, tuple[int, ...]]] = {  # under the names of all recipes; each recipe takes its own
     "phantom": PHANTOM,
     "totalsegmentator": TOTALSEGMENTATOR,
     "published": PUBLISHED,
@@ -75,7 +80,7 @@ class OrganLabels:
     """What the labels of organ maps are.
 
     Attributes:
-        organs: The organs that a map can show, in the order of the head's classes 1, 2, ...
+        organs: The recipe's organs that a map can show, in the order of the head's classes 1, 2, ...
         labels: The labels of each of them in the maps; all other labels are background.
     """
 
@@ -83,22 +88,27 @@ class OrganLabels:
     labels: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def named(cls, scheme: str) -> OrganLabels:
+    def named(cls, scheme: str, organs: Sequence[str]) -> OrganLabels:
         """The labels of a known scheme (a key of `SCHEMES`), or of a JSON file {label: organ}.
+
+        Args:
+            scheme: Its name, or the file.
+            organs: The recipe's. Those that a known scheme has no label for are left out; a file's own are taken.
 
         Raises:
             DataError: When it is neither.
         """
         if scheme in SCHEMES:
-            return cls(tuple(SCHEMES[scheme]), tuple(tuple(map(int, held)) for held in SCHEMES[scheme].values()))
+            held = {organ: SCHEMES[scheme][organ] for organ in organs if organ in SCHEMES[scheme]}
+            return cls(tuple(held), tuple(tuple(map(int, labels)) for labels in held.values()))
         try:
             given = {int(label): str(organ) for label, organ in json.loads(Path(scheme).read_text("utf-8")).items()}
         except (OSError, ValueError, AttributeError) as error:
             raise DataError(
                 f"organ labels are one of {', '.join(SCHEMES)}, or a JSON file {{label: organ}}; got {scheme}: {error}"
             ) from error
-        organs = tuple(dict.fromkeys(given.values()))
-        return cls(organs, tuple(tuple(label for label in given if given[label] == organ) for organ in organs))
+        own = tuple(dict.fromkeys(given.values()))
+        return cls(own, tuple(tuple(label for label in given if given[label] == organ) for organ in own))
 
     def classes(self, map_zyx: NDArray[np.generic]) -> NDArray[np.uint8]:
         """The head's classes of a map, (Z, Y, X): 0 is background, 1 the first organ, and so on."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from petlesion.volume import Index, Triple
 
 CONFIGURATION = "3d_fullres"
-CHANNELS = ("CT", "PET", "noNorm")
+CHANNELS = ("ct", "pet", "clicks")
+NAMES = {"ct": "CT", "pet": "PET"}  # nnU-Net's, of channels that are normalised; it calls the others noNorm
 LABELS = {"background": 0, "lesion": 1}
 RESAMPLE = "resample_data_or_seg_to_shape"
 SMALL_PLANS = "petlesionSmallPlans"
@@ -59,12 +60,14 @@ class DataStatistics:
         intensities: Statistics of each channel over lesion voxels, as `intensity_properties` gives them.
         median_spacing_zyx_mm: Median spacing of the studies in mm.
         median_shape_zyx: Median shape of the studies in voxels of the network's grid.
+        normalization: nnU-Net's scheme for each channel, as `normalization_schemes` gives it.
     """
 
     name: str
     intensities: Sequence[Mapping[str, float]]
     median_spacing_zyx_mm: Triple
     median_shape_zyx: Triple
+    normalization: tuple[str, ...] = ("CTNormalization", "CTNormalization", "NoNormalization")
 
 
 def plans_json(network: SmallNetwork, lesion_values: Sequence[NDArray[np.float32]], name: str) -> Json:
@@ -97,8 +100,8 @@ def plans_document(network: NetworkSize, data: DataStatistics, plans_name: str, 
         "patch_size": list(network.patch_zyx),
         "median_image_size_in_voxels": list(data.median_shape_zyx),
         "spacing": list(network.spacing_zyx_mm),
-        "normalization_schemes": ["CTNormalization", "CTNormalization", "NoNormalization"],
-        "use_mask_for_norm": [False, False, False],
+        "normalization_schemes": list(data.normalization),
+        "use_mask_for_norm": [False] * len(data.normalization),
         **_resampling(),
         "architecture": _architecture(network),
         "batch_dice": True,
@@ -118,10 +121,16 @@ def plans_document(network: NetworkSize, data: DataStatistics, plans_name: str, 
     }
 
 
-def dataset_json(n_training: int) -> Json:
-    """The data-set description; the third channel, the click heatmap in [-1, 1], is not normalised."""
+def normalization_schemes(channels: Sequence[str], z_scored: Sequence[str] = ()) -> tuple[str, ...]:
+    """nnU-Net's scheme for each of a recipe's channels; maps of clicks, in [-1, 1], stay as they are."""
+    own = dict.fromkeys(z_scored, "ZScoreNormalization")
+    return tuple(own.get(name, "CTNormalization") if name in NAMES else "NoNormalization" for name in channels)
+
+
+def dataset_json(n_training: int, channels: Sequence[str] = CHANNELS) -> Json:
+    """The data-set description, of as many cases and of a recipe's channels."""
     return {
-        "channel_names": {str(i): name for i, name in enumerate(CHANNELS)},
+        "channel_names": {str(i): NAMES.get(name, "noNorm") for i, name in enumerate(channels)},
         "labels": dict(LABELS),
         "numTraining": n_training,
         "file_ending": ".mha",
@@ -155,18 +164,19 @@ def _resampling() -> Json:
 
 
 def _architecture(network: NetworkSize) -> Json:
-    """A residual-encoder U-Net with one convolution a stage in its decoder."""
+    """A residual-encoder U-Net with one convolution a stage in its decoder, or a plain one, the same on both sides."""
     stages = len(network.features)
+    name = "ResidualEncoderUNet" if network.residual else "PlainConvUNet"
     return {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+        "network_class_name": f"dynamic_network_architectures.architectures.unet.{name}",
         "arch_kwargs": {
             "n_stages": stages,
             "features_per_stage": list(network.features),
             "conv_op": "torch.nn.modules.conv.Conv3d",
             "kernel_sizes": [[3, 3, 3]] * stages,
             "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
-            "n_blocks_per_stage": list(network.blocks),
-            "n_conv_per_stage_decoder": [1] * (stages - 1),
+            "n_blocks_per_stage" if network.residual else "n_conv_per_stage": list(network.blocks),
+            "n_conv_per_stage_decoder": [1] * (stages - 1) if network.residual else list(network.blocks[:-1]),
             "conv_bias": True,
             "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
             "norm_op_kwargs": {"eps": 1e-05, "affine": True},

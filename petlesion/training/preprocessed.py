@@ -6,7 +6,8 @@
     <plans>_3d_fullres_extras/<case>_suv.b2nd                      the PET below SUV 4.25, in steps of 1/60
 
 The .pkl holds nnU-Net's properties, and the clicks in voxels of the network's grid under `CLICKS`. The second PET is
-what the heatmap is cut by: nnU-Net's PET is clipped to the lesions' range, which may begin above the cut.
+what the heatmap is cut by: nnU-Net's PET is clipped to the lesions' range, which may begin above the cut. Where the
+recipe knows no clicks there is neither.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from petlesion.training.plans import Json
 
 CLICKS = "petlesion_clicks"
-N_CHANNELS = 3
 STEPS_PER_SUV = 60  # so that the cuts of the recipe, SUV 3 and 4, are whole steps; uint8 ends at 4.25
 
 
@@ -67,7 +67,9 @@ def preprocess_case(name: str, folders: Folders, plans: Json, dataset: Json) -> 
     if done.exists():
         return
     configuration = PlansManager(plans).get_configuration(CONFIGURATION)
-    images = [str(folders.raw / "imagesTr" / f"{name}_{i:04d}{FILE_ENDING}") for i in range(N_CHANNELS)]
+    images = [
+        str(folders.raw / "imagesTr" / f"{name}_{i:04d}{FILE_ENDING}") for i in range(len(dataset["channel_names"]))
+    ]
     label = str(folders.raw / "labelsTr" / f"{name}{FILE_ENDING}")
     data, seg, properties = DefaultPreprocessor(verbose=False).run_case(
         images, label, PlansManager(plans), configuration, dataset
@@ -75,10 +77,11 @@ def preprocess_case(name: str, folders: Folders, plans: Json, dataset: Json) -> 
     box = [(int(low), int(high)) for low, high in properties["bbox_used_for_cropping"]]
     pet_suv = sitk.GetArrayFromImage(sitk.ReadImage(images[1]))
     facts = CaseFacts.load(folders.raw / "studies" / f"{name}.npz")
-    properties[CLICKS] = _clicks(facts, pet_suv, box, data.shape[1:])
     patch = tuple(configuration.patch_size)
     extras = extras_folder(folders.cases)
-    _write_nearest(in_steps(pet_suv), box, data.shape[1:], patch, extras / f"{name}_suv.b2nd")
+    if len(facts.tumor_xyz):
+        properties[CLICKS] = _clicks(facts, pet_suv, box, data.shape[1:])
+        _write_nearest(in_steps(pet_suv), box, data.shape[1:], patch, extras / f"{name}_suv.b2nd")
     organs = folders.raw / "organsTr" / f"{name}{FILE_ENDING}"
     if organs.exists():
         classes = sitk.GetArrayFromImage(sitk.ReadImage(str(organs)))

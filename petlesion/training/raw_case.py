@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A study in nnU-Net's raw form: CT, PET and click heatmap as channels, the mask, and what training wants to know.
+"""A study in nnU-Net's raw form: the recipe's channels, the mask, and what training wants to know.
 
-imagesTr/<case>_0000.mha, _0001.mha, _0002.mha    CT in HU, PET in SUV, heatmap in [-1, 1], all on the PET's grid
-labelsTr/<case>.mha                               1 in lesions
-organsTr/<case>.mha                               classes of the organ head, where the study has a map
-studies/<case>.npz                                `CaseFacts`; written last: where it is, the case is complete
+imagesTr/<case>_0000.mha, _0001.mha, ...    CT in HU, PET in SUV, then maps of clicks, all on the PET's grid
+labelsTr/<case>.mha                         1 in lesions
+organsTr/<case>.mha                         classes of the organ head, where recipe and study have organs
+studies/<case>.npz                          `CaseFacts`; written last: where it is, the case is complete
 """
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from petlesion.case import CaseError
 from petlesion.challenge import ReadOptions, read_files
 from petlesion.images import read_image, staged
-from petlesion.inference.heatmap import click_heatmap
+from petlesion.inference.channels import draw_channels
 from petlesion.inference.preprocess import nonzero_box
 from petlesion.itk import to_image
 from petlesion.simulate import N_CLICKS, click_mask, hot_background
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from petlesion.case import PetCtCase
     from petlesion.clicks import Clicks
-    from petlesion.recipe import HeatmapRule
+    from petlesion.recipe import Stage
     from petlesion.training.layouts import Study
     from petlesion.training.organs import OrganLabels
     from petlesion.volume import Volume
@@ -49,7 +49,7 @@ class CaseFacts:
 
     Attributes:
         tumor_xyz: Clicks of each physician in order, voxels (x, y, z) of the PET, (lists, clicks, 3); -1 where a list
-            is shorter than others.
+            is shorter than others; (0, 0, 3) where the recipe knows no clicks.
         background_xyz: The same for background.
         lesion_values: CT in HU and PET in SUV of lesion voxels, (2, SAMPLES); (2, 0) in a healthy study.
         spacing_zyx_mm: Of the PET's grid, (3,).
@@ -74,14 +74,14 @@ class CaseFacts:
             return cls(*(held[name] for name in cls.__slots__))
 
 
-def write_raw_case(study: Study, folder: Path, rule: HeatmapRule, labels: OrganLabels, seed: int) -> None:
+def write_raw_case(study: Study, folder: Path, stage: Stage, labels: OrganLabels | None, seed: int) -> None:
     """Write a study into the raw data set; nothing is done where it is complete.
 
     Args:
         study: The study.
         folder: nnU-Net's raw folder of the data set.
-        rule: How clicks are drawn.
-        labels: What the labels of its organ map are.
+        stage: Its channels, and how clicks are drawn, if they are.
+        labels: What the labels of its organ map are; None where the recipe has no organs.
         seed: Of the clicks; each case has its own sequence.
 
     Raises:
@@ -93,12 +93,13 @@ def write_raw_case(study: Study, folder: Path, rule: HeatmapRule, labels: OrganL
     case, truth = read_case(study)
     rng = np.random.default_rng([seed, zlib.crc32(study.name.encode())])
     lesion = np.asarray(truth.array_zyx > 0)
-    lists = click_lists(case, lesion, rng)
-    heatmap = click_heatmap(lists[0], case.pet_suv.array_zyx, rule)
-    for i, volume in enumerate((case.ct_hu, case.pet_suv, case.pet_suv.with_array(heatmap))):
-        write_image(volume, folder / "imagesTr" / f"{study.name}_{i:04d}{FILE_ENDING}")
+    lists = click_lists(case, lesion, rng) if stage.heatmap else []
+    shown = replace(case, clicks=lists[0]) if lists else case
+    for i, channel in enumerate(draw_channels(shown, stage, np.zeros_like(lesion))):
+        image = case.pet_suv.with_array(channel)
+        write_image(image, folder / "imagesTr" / f"{study.name}_{i:04d}{FILE_ENDING}")
     write_image(truth.with_array(lesion.astype(np.uint8)), folder / "labelsTr" / f"{study.name}{FILE_ENDING}")
-    if study.organs is not None:
+    if study.organs is not None and labels is not None:
         organs = read_image(study.organs, "organ map")
         classes = organs.with_array(labels.classes(organs.array_zyx))
         write_image(classes, folder / "organsTr" / f"{study.name}{FILE_ENDING}")
@@ -150,7 +151,7 @@ def _facts(case: PetCtCase, lesion_zyx: NDArray[np.bool_], lists: list[Clicks], 
 
 def _table(lists: list[tuple[tuple[int, int, int], ...]]) -> NDArray[np.int64]:
     """Lists of points as one array (lists, points, 3); -1 where a list has ended."""
-    table = np.full((len(lists), max(map(len, lists)), 3), -1, np.int64)
+    table = np.full((len(lists), max(map(len, lists), default=0), 3), -1, np.int64)
     for row, points in zip(table, lists, strict=True):
         row[: len(points)] = np.array(points, np.int64).reshape(-1, 3)
     return table

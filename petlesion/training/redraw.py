@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from petlesion.recipe import HeatmapRule
+    from petlesion.recipe import HeatmapRule, Stage
     from petlesion.volume import Triple
 
 Sample = dict[str, Any]
 N_CLICKS = 10
-SUV_CHANNEL = 2  # of samples as they are loaded: the second PET, in steps; the heatmap takes its place
+IMAGES = 2  # CT and PET, a sample's first channels; as it is loaded, the second PET in steps follows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,25 +117,44 @@ def output_position(
 
 
 class DrawClicks(BasicTransform):  # type: ignore[misc]  # as above
-    """Draws a sample's clicks in place of its second PET, by which they are cut; takes the clicks out of the sample."""
+    """Draws a sample's clicks in place of its second PET, by which they are cut; takes the clicks out of the sample.
 
-    def __init__(self, rule: HeatmapRule) -> None:
+    Args:
+        rule: How they are drawn.
+        channels: Which maps of clicks there are, by the names of `inference.channels`.
+    """
+
+    def __init__(self, rule: HeatmapRule, channels: Sequence[str] = ("clicks",)) -> None:
         super().__init__()
-        self.rule = rule
+        self.rule = replace(rule, suv_cut=rule.suv_cut * STEPS_PER_SUV)
+        self.channels = channels
 
     def __call__(self, **sample: Any) -> Sample:  # noqa: ANN401 - nnU-Net's samples
-        """The sample with the heatmap as the third channel of `image`, (3, Z, Y, X)."""
+        """The sample with the maps behind CT and PET in `image`, (C, Z, Y, X)."""
         clicks: SampleClicks = sample.pop("clicks")
-        steps = sample["image"][SUV_CHANNEL].numpy()
+        steps = sample["image"][IMAGES].numpy()
         points = replace(clicks.points, tumor_suv=in_steps(clicks.points.tumor_suv).astype(np.float64))
-        rule = replace(self.rule, suv_cut=self.rule.suv_cut * STEPS_PER_SUV)
-        heatmap = draw_guidance(steps, points, clicks.scale_zyx, rule)
-        np.clip(heatmap, -1, 1, out=heatmap)  # Gaussians of near clicks can add up to more between them
-        return sample | {"image": torch.cat([sample["image"][:SUV_CHANNEL], torch.from_numpy(heatmap)[None]])}
+        shown = [_shown(name, points, self.rule) for name in self.channels]
+        maps = np.stack([draw_guidance(steps, some, clicks.scale_zyx, rule) for some, rule in shown])
+        np.clip(maps, -1, 1, out=maps)  # Gaussians of near clicks can add up to more between them
+        return sample | {"image": torch.cat([sample["image"][:IMAGES], torch.from_numpy(maps)])}
+
+
+def _shown(channel: str, points: PatchClicks, rule: HeatmapRule) -> tuple[PatchClicks, HeatmapRule]:
+    """The clicks that a channel shows, and how: as `inference.channels` draws them."""
+    nowhere = np.zeros((0, 3))
+    match channel:
+        case "tumor_clicks":
+            return replace(points, background_zyx=nowhere), rule
+        case "background_clicks":
+            alone = PatchClicks(nowhere, np.zeros(0), points.background_zyx)
+            return alone, replace(rule, background_only_sign=1)
+        case _:
+            return points, rule
 
 
 class OnImages(BasicTransform):  # type: ignore[misc]  # as above
-    """Transforms of intensity that leave the third channel, the heatmap, as it is."""
+    """Transforms of intensity that leave the maps of clicks as they are."""
 
     def __init__(self, transforms: Sequence[BasicTransform]) -> None:
         super().__init__()
@@ -143,26 +162,33 @@ class OnImages(BasicTransform):  # type: ignore[misc]  # as above
 
     def __call__(self, **sample: Any) -> Sample:  # noqa: ANN401 - nnU-Net's samples
         """The sample with CT and PET changed."""
-        images, heatmap = sample["image"][:-1], sample["image"][-1:]
+        images, maps = sample["image"][:IMAGES], sample["image"][IMAGES:]
         for transform in self.transforms:
             images = transform(image=images)["image"]
-        return sample | {"image": torch.cat([images, heatmap])}
+        return sample | {"image": torch.cat([images, maps])}
 
 
-def training_chain(stock: ComposeTransforms, rule: HeatmapRule) -> ComposeTransforms:
+def training_chain(stock: ComposeTransforms, stage: Stage, *, misalign: bool) -> ComposeTransforms:
     """nnU-Net's training transforms with misalignment before them, and clicks drawn between space and intensity.
 
     Args:
         stock: What `nnUNetTrainer.get_training_transforms` gives: the spatial transform, then those of intensity, each
             with a probability, then mirror and labels.
-        rule: How clicks are drawn.
+        stage: How clicks are drawn, if they are.
+        misalign: Whether the CT is moved.
     """
+    before = [MisalignCt()] if misalign else []
+    if stage.heatmap is None:
+        return ComposeTransforms([*before, *stock.transforms])
     spatial, *others = stock.transforms
     intensity = [one for one in others if isinstance(one, RandomTransform)]
     rest = [one for one in others if not isinstance(one, RandomTransform)]
-    return ComposeTransforms([MisalignCt(), SpatialWithClicks(spatial), DrawClicks(rule), OnImages(intensity), *rest])
+    clicks = DrawClicks(stage.heatmap, stage.channels[IMAGES:])
+    return ComposeTransforms([*before, SpatialWithClicks(spatial), clicks, OnImages(intensity), *rest])
 
 
-def validation_chain(stock: ComposeTransforms, rule: HeatmapRule) -> ComposeTransforms:
-    """nnU-Net's validation transforms with clicks drawn before them."""
-    return ComposeTransforms([DrawClicks(rule), *stock.transforms])
+def validation_chain(stock: ComposeTransforms, stage: Stage) -> ComposeTransforms:
+    """nnU-Net's validation transforms with clicks drawn before them, if they are."""
+    if stage.heatmap is None:
+        return stock
+    return ComposeTransforms([DrawClicks(stage.heatmap, stage.channels[IMAGES:]), *stock.transforms])

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nnU-Net's trainer with what the recipe `mesbah` does otherwise, and nothing else.
+"""nnU-Net's trainer with what the recipes do otherwise, and nothing else.
 
 nnU-Net finds these classes through its environment variable `nnUNet_extTrainer`, which names the folder `external`
-beside this file. Otherwise than upstream: the schedule, Dice without smoothing, the organ head, the CT's misalignment,
-clicks drawn anew for every sample, pretrained weights with another stem, checkpoints that are whole or not there, and
-distributed training on CPUs.
+beside this file. Otherwise than upstream, where the recipe says so: the schedule, the share of lesion patches, Dice
+without smoothing, no mirroring, the organ head, the CT's misalignment, clicks drawn anew for every sample. Otherwise
+for all: pretrained weights with another stem, checkpoints that are whole or not there, distributed training on CPUs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from petlesion.inference.checkpoints import read_weights
 from petlesion.limits import UsageError
-from petlesion.recipes import MESBAH
+from petlesion.recipes import ALLOULA, BASELINE, LESION_TRACER, MESBAH
 from petlesion.training.dataset import ORGANS
 from petlesion.training.loaders import StudyDataset, StudyLoader
 from petlesion.training.organ_decoder import LesionAndOrganLoss, OrganDecoder
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
     from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
 
     from petlesion.recipe import Recipe
+    from petlesion.schedule import TrainingSchedule
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")  # as nnU-Net looks for them
 CUDA = torch.device("cuda")
 
 
 class PetlesionTrainer(nnUNetTrainer):  # type: ignore[misc]  # nnU-Net has no types
-    """What both roles share; the signatures are nnU-Net's."""
+    """What all recipes and roles share; the signatures are nnU-Net's."""
 
     recipe: ClassVar[Recipe] = MESBAH
     role: ClassVar[str] = "fdg"
@@ -61,12 +62,18 @@ class PetlesionTrainer(nnUNetTrainer):  # type: ignore[misc]  # nnU-Net has no t
         if device.type == "cpu":  # nnU-Net takes every distributed training for one on GPUs
             self.device, self.grad_scaler = device, None
         settings = TrainingSettings.load(Path(self.output_folder)) if self.output_folder else None
-        self.settings = settings or TrainingSettings.of(self.recipe.nnunet_training, self.role)
+        self.settings = settings or TrainingSettings.of(self.schedule, self.role)
         self.num_epochs = self.settings.epochs
         self.num_iterations_per_epoch = self.settings.iterations
         self.num_val_iterations_per_epoch = self.settings.validation_iterations
         self.initial_lr = self.settings.initial_rate
         self.save_every = self.settings.save_every
+        self.oversample_foreground_percent = self.schedule.lesion_share
+
+    @property
+    def schedule(self) -> TrainingSchedule:
+        """The recipe's; epochs, iterations and rate are those of `settings`, network and batch those of the plans."""
+        return self.recipe.nnunet_training
 
     @property
     def organs(self) -> list[str]:
@@ -115,13 +122,15 @@ class PetlesionTrainer(nnUNetTrainer):  # type: ignore[misc]  # nnU-Net has no t
         return bare
 
     def _build_loss(self) -> nn.Module:
-        """nnU-Net's loss with the Dice unsmoothed, and the organs' beside the lesion's at every resolution."""
+        """nnU-Net's loss with the recipe's Dice, and the organs' beside the lesion's at every resolution."""
         loss: Any = super()._build_loss()
         inner = loss.loss if self.enable_deep_supervision else loss
-        getattr(inner.dc, "_orig_mod", inner.dc).smooth = 0
+        lesion_dice = getattr(inner.dc, "_orig_mod", inner.dc)
+        if not self.schedule.smooth_dice:
+            lesion_dice.smooth = 0
         if self.organs:
             batch_dice = self.configuration_manager.batch_dice
-            dice = {"batch_dice": batch_dice, "smooth": 0, "do_bg": False, "ddp": self.is_ddp}
+            dice = {"batch_dice": batch_dice, "smooth": lesion_dice.smooth, "do_bg": False, "ddp": self.is_ddp}
             inner = LesionAndOrganLoss(inner, self.label_manager.num_segmentation_heads, dice)
         if self.enable_deep_supervision:
             loss.loss = inner
@@ -146,6 +155,13 @@ class PetlesionTrainer(nnUNetTrainer):  # type: ignore[misc]  # nnU-Net has no t
             StudyDataset(folder, validation, with_organs=False),
         )
 
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:  # noqa: N802
+        """nnU-Net's choices; None, its word for no axis, where the recipe does not mirror."""
+        rotation, dummy_2d, large_patch, axes = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        if not self.schedule.mirror:
+            axes = self.inference_allowed_mirroring_axes = None
+        return rotation, dummy_2d, large_patch, axes
+
     def get_dataloaders(self) -> tuple[Any, Any]:
         """nnU-Net's loaders and workers around this package's data sets and chains of transforms."""
         scales = self._get_deep_supervision_scales()
@@ -155,13 +171,9 @@ class PetlesionTrainer(nnUNetTrainer):  # type: ignore[misc]  # nnU-Net has no t
             raise UsageError(
                 f"clicks are drawn in three dimensions; the patch {patch} is too flat for nnU-Net's rotations"
             )
-        rule = self.recipe.stages[0].heatmap
-        if rule is None:
-            raise UsageError(f"a recipe to train with clicks has a heatmap; {self.recipe.name} has none")
-        training = training_chain(
-            self.get_training_transforms(patch, rotation, scales, mirror_axes, do_dummy_2d_data_aug=False), rule
-        )
-        validation = validation_chain(self.get_validation_transforms(scales), rule)
+        stock = self.get_training_transforms(patch, rotation, scales, mirror_axes, do_dummy_2d_data_aug=False)
+        training = training_chain(stock, self.recipe.stages[-1], misalign=self.schedule.misalign)
+        validation = validation_chain(self.get_validation_transforms(scales), self.recipe.stages[-1])
         cases, left_out = self.get_tr_and_val_datasets()
         workers = get_allowed_n_proc_DA()
         return (
@@ -211,10 +223,26 @@ class PetlesionTrainerPSMA(PetlesionTrainer):
     role = "psma"
 
 
-TRAINERS = {trainer.role: trainer.__name__ for trainer in (PetlesionTrainerFDG, PetlesionTrainerPSMA)}
+class PetlesionTrainerLesionTracer(PetlesionTrainer):
+    """lesion_tracer: both tracers, organs, and no clicks."""
+
+    recipe, role = LESION_TRACER, "all"
+
+
+class PetlesionTrainerAlloula(PetlesionTrainer):
+    """alloula: nnU-Net's plain network, not mirrored."""
+
+    recipe, role = ALLOULA, "all"
+
+
+class PetlesionTrainerBaseline(PetlesionTrainer):
+    """baseline: nnU-Net's plain network, with a channel for each kind of click."""
+
+    recipe, role = BASELINE, "all"
 
 
 def checkpoint_activations(network: Any) -> None:  # noqa: ANN401 - a U-Net of nnU-Net's
     """Let each stage of a U-Net keep its input alone for the backward pass, and compute the rest again."""
-    for stage in (network.encoder.stem, *network.encoder.stages, *network.decoder.stages):
+    stem = [network.encoder.stem] if hasattr(network.encoder, "stem") else []  # plain encoders have none
+    for stage in (*stem, *network.encoder.stages, *network.decoder.stages):
         stage.forward = partial(checkpoint, stage.forward, use_reentrant=False)

@@ -32,7 +32,8 @@ def test_a_fold_that_is_ready(prepared, tmp_path):
 
 def test_a_data_set_is_needed(prepared, tmp_path):
     with pytest.raises(
-        DataError, match="holds neither Dataset702_mesbah_psma nor Dataset700_mesbah; run petlesion prepare"
+        DataError,
+        match=r"Dataset702_mesbah_psma or Dataset700_mesbah; .* run petlesion prepare --recipe mesbah --role psma",
     ):
         fold(prepared, tmp_path, role="psma").make_ready()
 

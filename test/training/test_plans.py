@@ -10,6 +10,7 @@ import pytest
 
 from petlesion.inference.networks import count_parameters, network_from_plans
 from petlesion.inference.nnunet_plans import NnunetPlans, Scheme
+from petlesion.recipes import ALLOULA, BASELINE
 from petlesion.schedule import NetworkSize
 from petlesion.training.plans import (
     CONFIGURATION,
@@ -17,6 +18,7 @@ from petlesion.training.plans import (
     SmallNetwork,
     dataset_json,
     intensity_properties,
+    normalization_schemes,
     plans_document,
     plans_json,
 )
@@ -83,6 +85,27 @@ def test_a_small_configuration_is_a_replace_away_and_makes_the_small_plans():
         ours["configurations"][CONFIGURATION]["architecture"] == theirs["configurations"][CONFIGURATION]["architecture"]
     )
     assert ours.keys() == theirs.keys()
+
+
+def test_channels_name_their_normalisation():
+    assert normalization_schemes(("ct", "pet"), ("pet",)) == ("CTNormalization", "ZScoreNormalization")
+    channels = BASELINE.stages[-1].channels
+    assert normalization_schemes(channels) == ("CTNormalization",) * 2 + ("NoNormalization",) * 2
+    assert list(dataset_json(4, channels)["channel_names"].values()) == ["CT", "PET", "noNorm", "noNorm"]
+
+
+def test_a_plain_network_is_nnunets_own():
+    data = replace(DATA, normalization=normalization_schemes(("ct", "pet"), ALLOULA.training.z_scored))
+    plans = plans_document(ALLOULA.training.network, data, "toy", 2)
+    found = plans["configurations"][CONFIGURATION]
+    assert found["architecture"]["network_class_name"].endswith("PlainConvUNet")
+    arguments = found["architecture"]["arch_kwargs"]
+    assert (arguments["n_conv_per_stage"], arguments["n_conv_per_stage_decoder"]) == ([2] * 6, [2] * 5)
+    assert found["use_mask_for_norm"] == [False, False]
+    parsed = NnunetPlans.parse(plans, dataset_json(4, ("ct", "pet")))
+    assert [n.scheme for n in parsed.normalizations] == [Scheme.CT, Scheme.Z_SCORE]
+    count = count_parameters(network_from_plans(plans, CONFIGURATION, 2, 2))
+    assert count == pytest.approx(30.8e6, rel=0.02)  # nnU-Net's own 3d_fullres of six stages
 
 
 @pytest.mark.parametrize("wrong", [{"features": (4,)}, {"patch_zyx": (192, 192, 100)}, {"blocks": (1, 1)}])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clicks drawn anew: they follow the patient through space, and look as they do at inference."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -11,9 +11,12 @@ from batchgeneratorsv2.transforms.spatial.spatial import SpatialTransform
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 
+from petlesion.case import PetCtCase
 from petlesion.clicks import Clicks
+from petlesion.inference.channels import draw_channels
 from petlesion.inference.heatmap import click_heatmap
 from petlesion.recipe import HeatmapRule
+from petlesion.recipes import BASELINE, LESION_TRACER, MESBAH
 from petlesion.training.guidance import PatchClicks
 from petlesion.training.misalign import MisalignCt
 from petlesion.training.preprocessed import in_steps
@@ -27,9 +30,11 @@ from petlesion.training.redraw import (
     training_chain,
     validation_chain,
 )
+from petlesion.volume import Grid, Volume
 
 RULE = HeatmapRule(sigma_tumor_voxels=1.0, sigma_background_voxels=1.5)
 SAME_GRID = (1.0, 1.0, 1.0)
+STAGE = replace(MESBAH.stages[0], heatmap=RULE)
 NOWHERE = np.zeros((0, 3))
 
 
@@ -137,6 +142,21 @@ def test_without_a_transform_it_is_the_heatmap_of_inference():
     np.testing.assert_allclose(found["image"][2].numpy(), whole, atol=0.02)
 
 
+def test_two_channels_of_clicks_are_those_of_inference():
+    pet = np.random.default_rng(0).gamma(2.0, 2.0, (26, 26, 26)).astype(np.float32)
+    tumor, background = [(13, 12, 13), (12, 14, 12)], [(13, 13, 12)]  # near each other: neither cuts the other
+    stage = replace(BASELINE.stages[-1], heatmap=replace(BASELINE.stages[-1].heatmap, sigma_tumor_voxels=1.5))
+    volume = Volume(pet, Grid((26, 26, 26), SAME_GRID))
+    case = PetCtCase("a", volume, volume, Clicks(tuple(p[::-1] for p in tumor), tuple(p[::-1] for p in background)))
+    whole = draw_channels(case, stage, pet > np.inf)[2:]
+    clicks = SampleClicks(PatchClicks(np.array(tumor, float), np.zeros(2), np.array(background, float)), SAME_GRID)
+    image = torch.from_numpy(np.stack([pet, pet, in_steps(pet).astype(np.float32)]))
+    found = DrawClicks(stage.heatmap, stage.channels[2:])(image=image, clicks=clicks)["image"].numpy()
+    np.testing.assert_array_equal(found[:2], [pet, pet])
+    np.testing.assert_allclose(found[2:], whole, atol=1e-5)
+    assert (found[2:].min(), found[2:].max()) == (0, 1)
+
+
 def test_the_heatmap_stays_within_one():
     background = np.array([(8, 8, 8), (8, 8, 10), (8, 10, 8), (8, 10, 10)], float)  # most of all in their middle
     clicks = SampleClicks(PatchClicks(NOWHERE, np.zeros(0), background), SAME_GRID)
@@ -146,16 +166,25 @@ def test_the_heatmap_stays_within_one():
 
 def test_intensity_leaves_the_heatmap_alone():
     noise = GaussianNoiseTransform(noise_variance=(1, 1), p_per_channel=1, synchronize_channels=False)
-    image = torch.zeros(3, 4, 4, 4)
-    found = OnImages([noise])(image=image)["image"]
-    assert found[:2].abs().min() > 0
-    assert torch.equal(found[2], image[2])
+    for n_maps in (1, 2):
+        image = torch.zeros(2 + n_maps, 4, 4, 4)
+        found = OnImages([noise])(image=image)["image"]
+        assert found[:2].abs().min() > 0
+        assert torch.equal(found[2:], image[2:])
 
 
 def test_the_order_of_the_chains():
     noise = RandomTransform(GaussianNoiseTransform(), apply_probability=1)
     stock = ComposeTransforms([Fixed(turned=True).transform((8, 8, 8)), noise, noise])
-    chain = training_chain(stock, RULE).transforms
+    chain = training_chain(stock, STAGE, misalign=True).transforms
     assert [type(one) for one in chain] == [MisalignCt, SpatialWithClicks, DrawClicks, OnImages]
     assert len(chain[3].transforms) == 2
-    assert [type(one) for one in validation_chain(ComposeTransforms([]), RULE).transforms] == [DrawClicks]
+    assert [type(one) for one in validation_chain(ComposeTransforms([]), STAGE).transforms] == [DrawClicks]
+
+
+def test_without_clicks_the_chain_is_nnunets_own_and_the_ct_moves_where_the_recipe_says():
+    stock = ComposeTransforms([Fixed(turned=True).transform((8, 8, 8))])
+    stage = LESION_TRACER.stages[-1]
+    assert training_chain(stock, stage, misalign=False).transforms == stock.transforms
+    assert isinstance(training_chain(stock, stage, misalign=True).transforms[0], MisalignCt)
+    assert validation_chain(stock, stage) is stock
