@@ -5,6 +5,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from petlesion.commands.roles import ALL, TRACER, check_role, member_of
+from petlesion.limits import UsageError
+from petlesion.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from petlesion.recipe import Recipe
 
 SUMMARY = "make a data set to train on from a folder of studies"
 EPILOG = """layouts of DIR (* is .mha, .nii.gz, .nii or .nrrd; CT in HU, PET in SUV, masks on the PET's grid):
@@ -17,13 +25,16 @@ docs/training.md says more."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--recipe", choices=("mesbah",), default="mesbah")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="mesbah")
     parser.add_argument(
-        "--role", choices=("fdg", "psma"), help="take the studies of one tracer (default: both, for pretraining)"
+        "--role",
+        default=ALL,
+        metavar="ROLE",
+        help="a role of the recipe: fdg and psma of mesbah take the studies of one tracer (default: all of them)",
     )
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of studies")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="gets nnUNet_raw and nnUNet_preprocessed"
+        "--out", type=Path, required=True, metavar="DIR", help="gets the data set, such as nnUNet_preprocessed"
     )
     parser.add_argument("--clicks", type=Path, metavar="DIR", help="folder of click files, <case>.json")
     parser.add_argument("--organs", type=Path, metavar="DIR", help="folder of organ maps, <case>.nii.gz or the like")
@@ -47,17 +58,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _started_s: float) -> int:
     """Do it; the exit status."""
-    from petlesion.case import Tracer
-    from petlesion.recipes import RECIPES
+    recipe = RECIPES[arguments.recipe]
+    check_role(recipe, arguments.role, ALL)
+    if arguments.role == TRACER:
+        raise UsageError("petlesion train --role tracer takes a folder of studies as it is; nothing is to be prepared")
+    if recipe.training is None:
+        from petlesion.commands import monai
+
+        return monai.prepare(arguments, recipe)
+    return _prepare_for_nnunet(arguments, recipe)
+
+
+def _prepare_for_nnunet(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from petlesion.training.dataset import Preparation, prepare_dataset
     from petlesion.training.layouts import find_studies
     from petlesion.training.splits import patient_of, read_patients
 
-    tracer = Tracer(arguments.role.upper()) if arguments.role else None
+    found = member_of(recipe, arguments.role)
+    tracer = found[1].tracer if found else None
     studies = find_studies(arguments.data, clicks=arguments.clicks, organs=arguments.organs, tracer=tracer)
     patients = read_patients(arguments.patients) if arguments.patients else {}
     preparation = Preparation(
-        recipe=RECIPES[arguments.recipe],
+        recipe=recipe,
         tracer=tracer,
         seed=arguments.seed,
         n_folds=arguments.folds,

@@ -6,10 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from petlesion.commands.roles import ALL, TRACER, check_role, member_of
 from petlesion.limits import UsageError
+from petlesion.recipes import MESBAH, RECIPES
 
 if TYPE_CHECKING:
     import argparse
+
+    from petlesion.recipe import Recipe
 
 SUMMARY = "train the networks of a recipe"
 ON_STUDIES = "training on studies (--data)"
@@ -18,8 +22,14 @@ SETTINGS = ("epochs", "iterations", "validation_iterations", "initial_rate", "sa
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("--recipe", choices=("mesbah",), default="mesbah")
-    parser.add_argument("--role", choices=("tracer", "fdg", "psma", "all"), default="all")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), default="mesbah")
+    parser.add_argument(
+        "--role",
+        default=ALL,
+        metavar="ROLE",
+        help="a role of the recipe: fdg, psma and tracer of mesbah, stage1 and others of safdari, else all "
+        "(default: %(default)s)",
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--synthetic", action="store_true", help="train the small shipped weights on phantoms")
     source.add_argument(
@@ -27,7 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same training")
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="store to write into; for fdg and psma nnUNet_results"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of results; with --synthetic, and for the role tracer, the store to write into",
     )
     _add_options_of_phantoms(parser)
     _add_options_of_studies(parser)
@@ -51,16 +65,16 @@ def _add_options_of_phantoms(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_options_of_studies(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group(ON_STUDIES, "full-size networks by nnU-Net; docs/training.md says more")
+    group = parser.add_argument_group(ON_STUDIES, "full-size networks; docs/training.md says more")
     group.add_argument("--fold", type=int, metavar="K", help="fold to train")
     group.add_argument(
         "--pretrained", type=Path, metavar="CKPT", help="checkpoint to begin with (its heads are left out)"
     )
     group.add_argument("--resume", action="store_true", help="go on from the last checkpoint, where there is one")
-    group.add_argument("--epochs", type=int, metavar="N", help="default: 1500")
-    group.add_argument("--iterations", type=int, metavar="N", help="of an epoch (default: 350 for fdg, 250 for psma)")
+    group.add_argument("--epochs", type=int, metavar="N", help="default: the recipe's")
+    group.add_argument("--iterations", type=int, metavar="N", help="of an epoch (default: the recipe's)")
     group.add_argument("--validation-iterations", type=int, metavar="N", help="after each epoch (default: 50)")
-    group.add_argument("--initial-rate", type=float, metavar="F", help="learning rate (default: 0.001)")
+    group.add_argument("--initial-rate", type=float, metavar="F", help="learning rate (default: the recipe's)")
     group.add_argument("--save-every", type=int, metavar="N", help="epochs between checkpoints (default: 50)")
     group.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     group.add_argument("--processes", type=int, default=1, metavar="N", help="GPUs of this machine (default: 1)")
@@ -75,40 +89,48 @@ def _add_options_of_studies(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _started_s: float) -> int:
     """Do it; the exit status."""
+    recipe = RECIPES[arguments.recipe]
+    check_role(recipe, arguments.role, ALL)
     if arguments.synthetic:
         return _train_default_weights(arguments)
-    if arguments.role == "tracer":
+    if arguments.role == TRACER:
         return _train_tracer(arguments)
-    return _train_fold(arguments)
+    if recipe.training is None:
+        from petlesion.commands import monai
+
+        return monai.train(arguments, recipe)
+    return _train_fold(arguments, recipe)
 
 
 def _train_default_weights(arguments: argparse.Namespace) -> int:
     from petlesion.training.configuration import RealData
     from petlesion.training.synthetic import train_default_weights
 
-    roles = ("tracer", "fdg", "psma") if arguments.role == "all" else (arguments.role,)
+    if arguments.recipe != MESBAH.name:
+        raise UsageError(f"--synthetic trains the default weights, those of {MESBAH.name}; give --data, or no --recipe")
+    roles = ("tracer", "fdg", "psma") if arguments.role == ALL else (arguments.role,)
     real = RealData(arguments.organ_maps, arguments.organ_clicks, arguments.studies, arguments.start)
     train_default_weights(arguments.out, roles=roles, seed=arguments.seed, real=real, work=arguments.work)
     return 0
 
 
-def _train_fold(arguments: argparse.Namespace) -> int:
+def _train_fold(arguments: argparse.Namespace, recipe: Recipe) -> int:
     """Hand over to nnU-Net: this process becomes the training, so that signals and the exit status are its own."""
     import os
 
-    from petlesion.recipes import RECIPES
     from petlesion.training.fold import FoldTraining
     from petlesion.training.launch import Launch
 
-    if arguments.role == "all" or arguments.fold is None:
-        raise UsageError("one fold of one role is trained at a time; give --role fdg or psma, and --fold")
+    if member_of(recipe, arguments.role) is None or arguments.fold is None:
+        roles = " or ".join(member.role for member in recipe.members())
+        raise UsageError(f"one fold of one role is trained at a time; give --role {roles}, and --fold")
     changes = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
     changes |= {"seed": arguments.seed}
     if arguments.pretrained:
         changes["pretrained"] = str(arguments.pretrained.resolve())
     fold = FoldTraining(
         *(arguments.data.resolve(), arguments.out.resolve(), arguments.role, arguments.fold, arguments.resume, changes),
-        recipe=RECIPES[arguments.recipe],
+        recipe=recipe,
     )
     fold.make_ready()
     launch = Launch(

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from petlesion.commands import fetch
+from petlesion.commands.roles import check_role, member_of
 from petlesion.recipes import RECIPES
 
 if TYPE_CHECKING:
     import argparse
+
+    from petlesion.inference.published import Imported
+    from petlesion.recipe import Recipe
 
 SUMMARY = "fetch, import, verify or list weights"
 
@@ -20,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     fetch.add_arguments(verbs.add_parser("fetch", help=fetch.SUMMARY, description=fetch.SUMMARY))
-    take = verbs.add_parser("import", help="import a published nnU-Net folder or MIP-CNN state dicts")
+    take = verbs.add_parser("import", help="import a published or trained model folder, or MIP-CNN state dicts")
     take.add_argument(
         "source",
         type=Path,
@@ -28,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with plans.json, dataset.json and fold_k, or with .pth files",
     )
     take.add_argument("--recipe", required=True, choices=sorted(RECIPES))
-    take.add_argument("--role", required=True, choices=("tracer", "fdg", "psma"))
+    take.add_argument("--role", required=True, metavar="ROLE", help="a role of the recipe: fdg, psma, tracer, all, ...")
     take.add_argument("--out", type=Path, required=True, metavar="DIR", help="store to write into")
     take.add_argument("--origin", metavar="TEXT", help="where they come from, such as a DOI (default: the name of SRC)")
     take.add_argument("--license", default="unstated", metavar="ID", help="SPDX identifier, kept in the manifest")
@@ -48,11 +52,8 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
 
 
 def _import_weights(arguments: argparse.Namespace) -> int:
-    import torch
-
-    from petlesion.inference.published import fold_files, import_nnunet_folder, import_state_dicts
-    from petlesion.inference.tracer import MipCnn
-
+    recipe = RECIPES[arguments.recipe]
+    check_role(recipe, arguments.role)
     what: dict[str, Any] = {
         "recipe_name": arguments.recipe,
         "role": arguments.role,
@@ -60,17 +61,37 @@ def _import_weights(arguments: argparse.Namespace) -> int:
         "licence": arguments.license,
         "source": arguments.origin or arguments.source.name,
     }
-    if arguments.role == "tracer":
-        with torch.device("meta"):
-            imported = import_state_dicts(fold_files(arguments.source), MipCnn(), **what)
-    else:
-        channels = RECIPES[arguments.recipe].stages[0].channels
-        imported = import_nnunet_folder(arguments.source, channels=channels, **what)
+    imported = _imported(arguments.source, recipe, what)
     entry = imported.entry
     print(f"{entry.name}: {len(entry.folds)} folds into {arguments.out}; licence: {entry.licence}; {entry.source}")
     for note in imported.notes:
         print(f"note: {note}")
     return 0
+
+
+def _imported(source: Path, recipe: Recipe, what: dict[str, Any]) -> Imported:
+    """Import by the kind of the role's network: the tracer's, MONAI's or nnU-Net's."""
+    from petlesion.inference.published import import_nnunet_folder
+
+    found = member_of(recipe, what["role"])
+    if found is None:
+        return _import_tracer(source, what)
+    stage, member = found
+    if member.network is not None:
+        from petlesion.inference.monai_published import import_monai_folder
+
+        return import_monai_folder(source, member=member, stage=stage, **what)
+    return import_nnunet_folder(source, channels=stage.channels, **what)
+
+
+def _import_tracer(source: Path, what: dict[str, Any]) -> Imported:
+    import torch
+
+    from petlesion.inference.published import fold_files, import_state_dicts
+    from petlesion.inference.tracer import MipCnn
+
+    with torch.device("meta"):
+        return import_state_dicts(fold_files(source), MipCnn(), **what)
 
 
 def _verify_weights(arguments: argparse.Namespace) -> int:
