@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,10 @@ import pytest
 import SimpleITK as sitk
 
 from petlesion import entry
+from petlesion.inference.weights import ModelStore, WeightsError
 from petlesion.limits import Limits, Terminated
-from petlesion.recipes import MESBAH
+from petlesion.recipes import AHAMED, LESION_TRACER, MESBAH, SAFDARI
+from test.inference.toy_monai import toy_recipe, write_toy_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -320,3 +323,38 @@ def test_on_error_mask_does_not_answer_a_termination(run, sockets, monkeypatch):
 def test_which_models_a_run_needs():
     assert entry.needed_roles(MESBAH, Limits()) == ("tracer", "fdg", "psma")
     assert entry.needed_roles(MESBAH, Limits(tracer="PSMA")) == ("psma",)
+    assert entry.needed_roles(LESION_TRACER, Limits()) == ("all",)
+    assert entry.needed_roles(SAFDARI, Limits()) == ("stage1", "stage2_swinunetr", "stage2_segresnetds", "stage2_unet")
+
+
+def refused(store, recipe):
+    with pytest.raises(WeightsError) as error:
+        entry.check_recipe(store, recipe, Limits())
+    return str(error.value)
+
+
+def test_weights_of_another_system_are_refused_by_name(tmp_path, toy_store):
+    assert "not lesion_tracer/all" in refused(toy_store, LESION_TRACER)
+    recipe = toy_recipe(SAFDARI)
+    store = write_toy_store(tmp_path, recipe, folds=(0,))
+    entry.check_recipe(store, recipe, Limits())
+    assert "not ahamed/all" in refused(store, AHAMED)
+
+    def but(name, **changes):
+        return ModelStore(store.root, tuple(replace(e, **changes) if e.role == name else e for e in store.entries))
+
+    assert "not safdari/stage2_unet" in refused(but("stage2_unet", role="stage3"), recipe)
+    assert "safdari/stage1 must read the channels ['ct', 'pet']" in refused(but("stage1", channels=("pet",)), recipe)
+    other = store.entry("safdari", "stage2_segresnetds").plans
+    assert "safdari/stage2_unet must be a network of UNet; it is of SegResNetDS" in refused(
+        but("stage2_unet", plans=other), recipe
+    )
+    assert "must be a network of DynUNet; it is of nnU-Net" in refused(_with_nnunet(store, toy_store), recipe)
+
+
+def _with_nnunet(store, toy_store):
+    """The store with an nnU-Net model in the place of the first stage's."""
+    shutil.copytree(toy_store.root / "mesbah", store.root / "mesbah")
+    fdg = toy_store.entry("mesbah", "fdg")
+    first = replace(fdg, system="safdari", role="stage1", channels=("ct", "pet"))
+    return ModelStore(store.root, (first, *(e for e in store.entries if e.role != "stage1")))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -221,3 +222,26 @@ def test_the_observer_sees_every_tile(image):
     tiles = tiles_of(image)
     assert [(p.sweep, p.tile) for p in seen] == [(s, t) for s in (1, 2) for t in range(1, tiles + 1)]
     assert {(p.sweeps, p.tiles) for p in seen} == {(2, tiles)}
+
+
+def test_probabilities_are_averaged_where_the_recipe_says_so(image):
+    """sigmoid(ln 3) = 3/4 and sigmoid(-ln 3) = 1/4: their mean is one half, and so is that of the logits; 0 and ln 3
+    give 1/2 and 3/4, so 5/8 and a lead of 1/8, where the mean logit is ln(3) / 2."""
+    networks = {0: Affine(0.0, 0.0), 1: Affine(0.0, float(np.log(3.0)))}
+    averaging = ensemble.Averaging("monai", "probability")
+    answer = predict(networks, image, PATCH, plan_of(folds=(0, 1)), averaging=averaging)
+    np.testing.assert_allclose(answer.lead_zyx, 1 / 8, rtol=1e-5)
+    logits = predict(networks, image, PATCH, plan_of(folds=(0, 1)))
+    np.testing.assert_allclose(logits.lead_zyx, np.log(3.0) / 2, rtol=1e-5)
+
+
+def test_a_timed_plan_is_settled_by_its_first_sweep(image):
+    clock = Clock()
+    tiles = Tiling.of(image.shape[1:], PATCH, 0.5).n_tiles
+    networks = {fold: Affine(0.0, 1.0, clock.pass_one) for fold in range(3)}
+    plan = replace(plan_of(folds=(0, 1, 2)), timed=((), (2,), (1, 2)))
+    answer = predict(networks, image, PATCH, plan, deadline=Deadline(tiles * 6.0, clock))
+    # one sweep is gone and five fit: two folds take two flips each, not four
+    assert answer.plan.flips == ((), (2,))
+    assert answer.sweeps == ((0, ()), (1, ()), (2, ()), (1, (2,)), (2, (2,)))
+    assert answer.stopped == ""

@@ -10,7 +10,7 @@ import pytest
 from petlesion.inference.plan import InferencePlan, PlanError, plan_inference
 from petlesion.limits import Limits
 from petlesion.recipe import DepthRow
-from petlesion.recipes import MESBAH
+from petlesion.recipes import LESION_TRACER, MESBAH
 
 STAGE = MESBAH.stages[0]
 FOLDS = (0, 1, 2, 3, 4)
@@ -112,3 +112,51 @@ def test_a_table_without_a_last_row_ends_in_no_mirroring():
     short = replace(MESBAH, depth=MESBAH.depth[:1])
     assert plan(recipe=short, network=20_000_000).flips == ((),)
     assert "not below 18" in plan(recipe=short, network=20_000_000).reason
+
+
+def timed(limits=None, folds=FOLDS):
+    return plan(limits, folds, recipe=LESION_TRACER)
+
+
+@pytest.mark.parametrize(
+    ("sweep_s", "left_s", "flips"),
+    [
+        (10.0, 159.0, ((), (2,))),  # 4 folds x 4 flips x 10 s would take 160 s
+        (10.0, 160.0, ((), (1,), (2,), (1, 2))),
+        (10.0, 79.0, ((),)),
+        (10.0, 0.0, ((),)),
+        (1.0, float("inf"), ((), (1,), (2,), (1, 2))),
+    ],
+)
+def test_a_timed_plan_mirrors_the_other_folds_as_deep_as_the_time_left_allows(sweep_s, left_s, flips):
+    settled = timed().timed_by(sweep_s, left_s)
+    assert timed().flips == ((),)
+    assert settled.flips == flips
+    assert settled.sweeps[:5] == tuple((fold, ()) for fold in FOLDS)
+    assert [flip for fold, flip in settled.sweeps if fold == 0] == [()]
+    assert len(settled.sweeps) == 1 + 4 * len(flips)
+    assert settled.timed_by(sweep_s, 1e9) == settled
+    assert f"{sweep_s:.1f} s" in settled.reason
+
+
+def test_a_timed_plan_of_one_fold_has_nothing_to_mirror():
+    assert timed(folds=(3,)).timed_by(1.0, 1e9).sweeps == ((3, ()),)
+
+
+def test_a_timed_plan_mirrors_no_axis_that_training_did_not():
+    unmirrored = timed().mirrored_only_along((2,))
+    assert unmirrored.timed_by(1.0, 1e9).flips == ((), (2,))
+    assert "Training mirrored the axes 2 only" in unmirrored.reason
+    assert timed().mirrored_only_along(()).timed_by(1.0, 1e9).flips == ((),)
+
+
+def test_a_timed_systems_depth_can_be_chosen():
+    assert timed(Limits(depth=2)).flips == ((), (2,))
+    assert timed(Limits(depth=2)).timed == ()
+    assert timed(Limits(depth="deadline")).flips == ((), (1,), (2,), (1, 2))
+    assert timed(Limits(depth="published")).timed == LESION_TRACER.depth.choices
+
+
+def test_a_system_without_depth_mirrors_nothing():
+    still = plan(recipe=replace(MESBAH, depth=()))
+    assert (still.flips, still.reason) == (((),), "The system mirrors nothing.")
