@@ -86,9 +86,10 @@ class MonaiTraining:
         loss: "generalized_dice_focal" or "dice_cross_entropy".
         weight_decay: The optimiser's.
         lesion_share: Share of patches around a lesion.
-        augmentations: Names of the augmentations.
-        coarse_dropout: Whether holes are cut into the "mask" channel.
+        augmentations: Names of the augmentations, in order; `training.monai_augment` holds them.
+        coarse_dropout: Share of patches with holes cut into the "mask" channel.
         with_healthy: Whether healthy cases are trained on.
+        validate_every: Epochs between validations; the last epoch is always validated.
     """
 
     epochs: int
@@ -101,5 +102,6 @@ class MonaiTraining:
     weight_decay: float = 0.0
     lesion_share: float = 0.5
     augmentations: tuple[str, ...] = ()
-    coarse_dropout: bool = False
+    coarse_dropout: float = 0.0
     with_healthy: bool = True
+    validate_every: int = 10

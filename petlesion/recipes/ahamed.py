@@ -32,6 +32,7 @@ AHAMED = Recipe(
                         rate=1e-3,
                         decay="cosine",
                         loss="generalized_dice_focal",
+                        augmentations=("axial_affine", "elastic", "gamma", "noise"),
                     ),
                 ),
             ),

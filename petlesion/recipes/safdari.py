@@ -55,9 +55,10 @@ FIRST = MonaiTraining(
     decay="polynomial",
     loss="dice_cross_entropy",
     weight_decay=3e-5,
+    augmentations=("affine", "intensity"),
     with_healthy=False,
 )
-SECOND = replace(FIRST, epochs=200, coarse_dropout=True)
+SECOND = replace(FIRST, epochs=200, coarse_dropout=0.8)
 
 SAFDARI = Recipe(
     name="safdari",
