@@ -39,7 +39,8 @@ class Schedule:
         warmup: Steps of the warm-up; 0 or 1: none.
         weight_decay: The optimiser's; None takes `WEIGHT_DECAY`.
         clip: Highest norm of the gradient.
-        bfloat16: Whether forward passes run under bfloat16 autocast: faster on CPUs that have it, harmless elsewhere.
+        bfloat16: Whether forward passes run under bfloat16 autocast: faster on CPUs and GPUs that have it, harmless
+            elsewhere.
         optimizer: AdamW, Adam, or SGD with Nesterov momentum 0.99.
         decay: The rate falls along half a cosine, or as (1 - step / horizon)^0.9.
     """
@@ -85,7 +86,7 @@ def train(  # noqa: PLR0913 - the loop's whole contract, each by name
     """Train a network in place.
 
     Args:
-        network: Left in evaluation mode.
+        network: Left in evaluation mode; on the device of the batches.
         draw: Gives a batch (input, target). With a savepoint it depends on nothing but its generator.
         loss: Of (output, target).
         schedule: How long and how fast.
@@ -113,7 +114,7 @@ def _take(step: int, run: Run, batch: Batch, loss: Callable[[torch.Tensor, torch
     for group in run.optimizer.param_groups:
         group["lr"] = run.schedule.rate_at(step)
     image, target = batch
-    with torch.autocast("cpu", torch.bfloat16, enabled=run.schedule.bfloat16):
+    with torch.autocast(image.device.type, torch.bfloat16, enabled=run.schedule.bfloat16):
         output = run.network(image)
     value = loss(output, target)
     run.optimizer.zero_grad(set_to_none=True)
