@@ -85,6 +85,8 @@ def _add_options_of_studies(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-activations", action="store_true", default=None, help="less memory for a third more time"
     )
     group.add_argument("--no-validation", action="store_true", help="do not segment the left-out cases at the end")
+    group.add_argument("--validate-every", type=int, metavar="N", help="epochs between validations of MONAI's networks")
+    group.add_argument("--masks", action="store_true", help="a trained first stage makes the masks for the second")
 
 
 def run(arguments: argparse.Namespace, _started_s: float) -> int:
