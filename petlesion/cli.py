@@ -8,7 +8,19 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from petlesion.commands import clicks, evaluate, phantom, picture, prepare, rank, segment, table, train, weights
+from petlesion.commands import (
+    clicks,
+    evaluate,
+    phantom,
+    picture,
+    prepare,
+    rank,
+    segment,
+    systems,
+    table,
+    train,
+    weights,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +33,7 @@ COMMANDS = {
     "rank": rank,
     "picture": picture,
     "table": table,
+    "systems": systems,
     "weights": weights,
     "prepare": prepare,
     "train": train,

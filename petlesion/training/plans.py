@@ -121,6 +121,11 @@ def plans_document(network: NetworkSize, data: DataStatistics, plans_name: str, 
     }
 
 
+def network_plans(network: NetworkSize) -> Json:
+    """Plans that describe the network alone, for a look at it without data."""
+    return {"configurations": {CONFIGURATION: {"architecture": _architecture(network)}}}
+
+
 def normalization_schemes(channels: Sequence[str], z_scored: Sequence[str] = ()) -> tuple[str, ...]:
     """nnU-Net's scheme for each of a recipe's channels; maps of clicks, in [-1, 1], stay as they are."""
     own = dict.fromkeys(z_scored, "ZScoreNormalization")
