@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 import torch
 from batchgeneratorsv2.transforms.spatial.mirroring import MirrorTransform
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 
 from petlesion import cli
 from petlesion.images import read_image
+from petlesion.inference.nnunet_plans import NnunetPlans
+from petlesion.inference.preprocess import prepare
 from petlesion.inference.weights import ModelStore
 from petlesion.recipes import RECIPES
 from petlesion.training import launch, trainers
@@ -123,6 +126,18 @@ def test_plans_channels_and_organs_are_the_recipes(system):
     assert (system.fold.data / "nnUNet_raw" / system.fold.prepared.name / "organsTr").exists() == (ORGANS in plans)
     extras = sorted(path.name[-9:] for path in system.fold.prepared.rglob("*_suv.b2nd"))
     assert len(extras) == (4 if system.recipe.stages[-1].heatmap else 0)
+
+
+def test_the_networks_see_in_training_what_they_see_at_inference(system):
+    raw, cases = (system.fold.data / f"nnUNet_{kind}" / system.fold.prepared.name for kind in ("raw", "preprocessed"))
+    cases = cases / f"{PLANS_NAME}_3d_fullres"
+    name = "fdg_0000000001_01-01-2001"
+    data = infer_dataset_class(str(cases))(str(cases)).load_case(name)[0]
+    files = sorted((raw / "imagesTr").glob(f"{name}_*.mha"))
+    images = [read_image(path) for path in files]
+    plans = NnunetPlans.parse(*system.documents)
+    ours = prepare([image.array_zyx for image in images], images[0].grid.spacing_zyx_mm, plans)
+    np.testing.assert_allclose(data[:], ours.array_czyx, atol=1e-4)
 
 
 def test_the_schedule_is_the_recipes_and_no_patient_is_in_both_parts(system, make):
