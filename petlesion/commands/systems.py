@@ -72,24 +72,16 @@ def row_of(recipe: Recipe, stage: Stage, member: Member, store: ModelStore | Non
 def _network(recipe: Recipe, stage: Stage, member: Member) -> Row:
     import torch
 
-    from petlesion.inference.monai_networks import monai_network
-    from petlesion.inference.networks import count_parameters, network_from_plans
-    from petlesion.training.plans import CONFIGURATION, network_plans
+    from petlesion.inference.networks import count_parameters
+    from petlesion.training.full_size import full_size
 
-    n_channels = len(stage.channels)
     with torch.device("meta"):
-        if member.network is not None and stage.grid is not None:
-            network = monai_network(member.network, n_channels)
-            patch, spacing = member.network.patch_xyz, stage.grid.spacing_xyz_mm
-        else:
-            size = recipe.nnunet_training.network
-            network = network_from_plans(network_plans(size), CONFIGURATION, n_channels, 2)
-            patch, spacing = size.patch_zyx, size.spacing_zyx_mm
+        found = full_size(recipe, stage, member)
     return {
-        "network": type(network).__name__,
-        "parameters": count_parameters(network),
-        "patch": list(patch),
-        "spacing_mm": list(spacing),
+        "network": type(found.network).__name__,
+        "parameters": count_parameters(found.network),
+        "patch": list(found.patch),
+        "spacing_mm": list(found.spacing_mm),
     }
 
 
