@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from math import pi
 from typing import TYPE_CHECKING, Any
 
@@ -96,16 +97,15 @@ def augmented(
     keys = [*channels, TRUTH]
     images = [key for key in keys if key not in MASKS]
     sample: dict[str, Any] = dict(zip(keys, [*image[:, None], truth[None].astype(np.float32)], strict=True))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MONAI's own, of what torch and numpy no longer like
-        for name in names:
-            for transform in AUGMENTATIONS[name](keys, images):
-                transform.set_random_state(seed=int(rng.integers(2**32)))
-                sample = transform(sample)
+    for name in names:
+        for transform in AUGMENTATIONS[name](keys, images):
+            transform.set_random_state(seed=int(rng.integers(2**32)))
+            sample = transform(sample)
     arrays = [np.asarray(sample[key], np.float32)[0] for key in keys]
     return np.stack(arrays[:-1]), (arrays[-1] > 0.5).astype(np.uint8)
 
 
+@cache
 def _monai() -> Any:  # noqa: ANN401 - its transforms are not typed as they are called
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MONAI's imports: they warn of packages that are not used here

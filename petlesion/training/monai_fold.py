@@ -27,7 +27,7 @@ from petlesion.training.layouts import DataError
 from petlesion.training.loop import Schedule, build, seeded, train
 from petlesion.training.losses import deep_supervision, generalized_dice_focal
 from petlesion.training.monai_curve import Curve, Row
-from petlesion.training.monai_patches import MonaiPatches
+from petlesion.training.monai_patches import MASK, MonaiPatches
 from petlesion.training.savepoint import Savepoint
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class MonaiFold:
         device: Where the network is trained.
         iterations: Steps of an epoch; None takes as many as give one patch for each training case.
         save_every: Epochs between savepoints.
-        workers: Threads that cut the patches of a batch; 0 for none.
+        workers: Threads that cut patches while the network takes its steps; 0 for none.
 
     Raises:
         WeightsError: When the recipe has no such member.
@@ -123,6 +123,8 @@ class MonaiFold:
         """
         training = self._training()
         split = self.dataset.cases_of(self.fold, with_healthy=training.with_healthy)
+        for name in (*split["train"], *split["val"]) if MASK in self.stage.channels else ():
+            self.dataset.mask(name)  # one that is missing is named before the first step
         self._keep_plans()
         patches = MonaiPatches(
             self.dataset,
@@ -164,7 +166,7 @@ class MonaiFold:
     def predict_case(self, network: nn.Module, name: str) -> NDArray[np.float32]:
         """The answer of the member's network by the recipe's sliding window, positive in lesions, (X, Y, Z)."""
         image = [np.asarray(channel, np.float32) for channel in self.dataset.case(name).image]
-        if "mask" in self.stage.channels:
+        if MASK in self.stage.channels:
             image.append(self.dataset.mask(name).astype(np.float32))
         answer = predict(
             *({self.fold: LesionLogit(network).eval()}, np.stack(image), self.plans.patch_zyx),

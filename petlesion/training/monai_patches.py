@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +18,7 @@ from petlesion.training.monai_augment import augmented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 MASK = "mask"
 Voxel = TypeVar("Voxel", bound=np.generic)
+Jobs = tuple[tuple[int, bool], ...]
+Patch = tuple["NDArray[np.float32]", "NDArray[np.uint8]"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class MonaiPatches:
         training: Batch size, share of lesions, augmentations.
         patch_xyz: Size of a patch in voxels.
         device: Where batches go.
-        workers: Threads that cut the patches of a batch; 0 for none.
+        workers: Threads that cut patches while the network takes its steps; 0 for none.
     """
 
     dataset: MonaiDataset
@@ -60,19 +64,43 @@ class MonaiPatches:
         Raises:
             DataError: When a mask of the first stage is wanted and missing.
         """
-        size = self.training.batch_size
-        n_lesion = int(size * self.training.lesion_share + rng.random())  # the share on average
-        jobs = [(int(rng.integers(2**63)), i < n_lesion) for i in range(size)]
-        if self.workers > 0:
-            with ThreadPoolExecutor(self.workers) as pool:
-                pairs = list(pool.map(self._patch, *zip(*jobs, strict=True)))
-        else:
-            pairs = [self._patch(*job) for job in jobs]
+        jobs = self._jobs(rng)
+        pairs = (
+            [found.result() for found in self._ahead(jobs, rng)] if self.workers else [self._patch(*j) for j in jobs]
+        )
         images = torch.from_numpy(np.stack([image for image, _ in pairs]))
         truths = torch.from_numpy(np.stack([truth for _, truth in pairs]).astype(np.float32))
         return images.to(self.device), truths.to(self.device)
 
-    def _patch(self, seed: int, around_lesion: bool) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:  # noqa: FBT001
+    def _jobs(self, rng: np.random.Generator) -> Jobs:
+        """The seed of each patch of a batch, and whether it lies around a lesion."""
+        size = self.training.batch_size
+        n_lesion = int(size * self.training.lesion_share + rng.random())  # the share on average
+        return tuple((int(rng.integers(2**63)), i < n_lesion) for i in range(size))
+
+    def _ahead(self, jobs: Jobs, rng: np.random.Generator) -> list[Future[Patch]]:
+        """The patches of a batch, begun when the batch before was asked for; those of the next are begun now.
+
+        A copy of the generator foretells the next batch, so that a savepoint's state is that of the batches taken.
+        """
+        found = self._begun.pop(jobs, None) or self._begin(jobs)
+        self._begun.clear()
+        following = self._jobs(deepcopy(rng))
+        self._begun[following] = self._begin(following)
+        return found
+
+    def _begin(self, jobs: Jobs) -> list[Future[Patch]]:
+        return [self._pool.submit(self._patch, *job) for job in jobs]
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.workers)
+
+    @cached_property
+    def _begun(self) -> dict[Jobs, list[Future[Patch]]]:
+        return {}
+
+    def _patch(self, seed: int, around_lesion: bool) -> Patch:  # noqa: FBT001
         """One patch, (C, X, Y, Z) and (X, Y, Z)."""
         rng = np.random.default_rng(seed)
         names = (self._with_lesions if around_lesion else self.names) or self.names

@@ -104,19 +104,22 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, ahamed_dataset, monk
     assert all(torch.equal(best[0][key], best[1][key]) for key in best[0])
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_batches_follow_from_the_generator_alone(tmp_path, safdari_dataset, workers):
+def test_batches_follow_from_the_generator_alone(tmp_path, safdari_dataset):
     fold = toy_fold(safdari_dataset, tmp_path, TOY_SAFDARI, "stage1")
     names = safdari_dataset.cases_of(0, with_healthy=False)["train"]
-    patches = [
-        MonaiPatches(safdari_dataset, names, ("ct", "pet"), fold.member.training, (8, 8, 8), CPU, n)
-        for n in (0, workers)
-    ]
-    (image, truth), (again, same) = (one.batch(np.random.default_rng(3)) for one in patches)
-    assert torch.equal(image, again)
-    assert torch.equal(truth, same)
+    plain, ahead = (
+        MonaiPatches(safdari_dataset, names, ("ct", "pet"), fold.member.training, (8, 8, 8), CPU, n) for n in (0, 2)
+    )
+    rngs = [np.random.default_rng(3), np.random.default_rng(3)]
+    for _ in range(3):
+        (image, truth), (again, same) = (one.batch(rng) for one, rng in zip((plain, ahead), rngs, strict=True))
+        assert torch.equal(image, again)
+        assert torch.equal(truth, same)
+        assert rngs[0].bit_generator.state == rngs[1].bit_generator.state
     assert image.shape == (2, 2, 8, 8, 8)
     assert truth.flatten(1).any(dim=1).all()  # a lesion share of 1
+    other = np.random.default_rng(9)
+    assert torch.equal(ahead.batch(np.random.default_rng(9))[0], plain.batch(other)[0])
 
 
 def test_a_checkpoint_gives_the_same_logits_here_and_in_a_store(tmp_path, ahamed_dataset, ahamed_results):
@@ -142,8 +145,12 @@ def test_what_was_trained_segments_a_case(tmp_path, toy_studies, request, result
     assert (tmp_path / "mask.mha").is_file()
 
 
-def test_what_is_not_there_is_named(tmp_path, ahamed_dataset):
+def test_what_is_not_there_is_named(tmp_path, ahamed_dataset, safdari_dataset):
     with pytest.raises(DataError, match=r"fold 0 first|train fold 0 first"):
         toy_fold(ahamed_dataset, tmp_path, TOY_AHAMED, "all").load()
     with pytest.raises(DataError, match=r"has the folds 0 to 1, not 7"):
         toy_fold(ahamed_dataset, tmp_path, TOY_AHAMED, "all", 7).train()
+    bare = replace(safdari_dataset, root=tmp_path)
+    (tmp_path / "cases").symlink_to(safdari_dataset.root / "cases")
+    with pytest.raises(DataError, match=r"second stage learns from the first one's masks; .*--masks"):
+        toy_fold(bare, tmp_path / "out", TOY_SAFDARI, "stage2_unet").train()
