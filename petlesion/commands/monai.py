@@ -30,7 +30,7 @@ def prepare(arguments: argparse.Namespace, recipe: Recipe) -> int:
     studies = find_studies(arguments.data)
     dataset = prepare_monai_dataset(
         studies,
-        arguments.out,
+        arguments.out / recipe.name,
         recipe,
         patients=read_patients(arguments.patients) if arguments.patients else {},
         n_folds=arguments.folds,
@@ -47,6 +47,8 @@ def prepare(arguments: argparse.Namespace, recipe: Recipe) -> int:
 
 def train(arguments: argparse.Namespace, recipe: Recipe) -> int:
     """Train a fold of a member, or with --masks let all folds of a first stage make masks; the exit status."""
+    from petlesion.training.savepoint import SavepointError
+
     check_role(recipe, arguments.role)
     refused = [name for name in NNUNET_ONLY if getattr(arguments, name, None)]
     if refused or (getattr(arguments, "processes", None) or 1) > 1:
@@ -59,7 +61,10 @@ def train(arguments: argparse.Namespace, recipe: Recipe) -> int:
     fold = _fold(arguments, recipe, arguments.fold)
     if fold.savepoint.is_file() and not arguments.resume:
         raise UsageError(f"{fold.savepoint} is there: give --resume to go on from it, or move it to begin anew")
-    curve = fold.train()
+    try:
+        curve = fold.train()
+    except SavepointError as error:
+        raise UsageError(str(error)) from error
     best = max(row.dice for row in curve.rows if row.dice is not None)
     print(f"{fold.weights}: validation Dice {best:.4f} at the best of {len(curve.rows)} epochs")
     return 0
@@ -86,7 +91,7 @@ def _fold(arguments: argparse.Namespace, recipe: Recipe, number: int) -> MonaiFo
         small,
         arguments.role,
         number,
-        MonaiDataset.open(arguments.data, small),
+        MonaiDataset.open(arguments.data / recipe.name, small),
         arguments.out,
         seed=arguments.seed,
         device=_device(arguments.device),

@@ -75,7 +75,9 @@ def _add_options_of_studies(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--iterations", type=int, metavar="N", help="of an epoch (default: the recipe's)")
     group.add_argument("--validation-iterations", type=int, metavar="N", help="after each epoch (default: 50)")
     group.add_argument("--initial-rate", type=float, metavar="F", help="learning rate (default: the recipe's)")
-    group.add_argument("--save-every", type=int, metavar="N", help="epochs between checkpoints (default: 50)")
+    group.add_argument(
+        "--save-every", type=int, metavar="N", help="epochs between checkpoints (default: 50, of MONAI's networks 10)"
+    )
     group.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     group.add_argument("--processes", type=int, default=1, metavar="N", help="GPUs of this machine (default: 1)")
     group.add_argument(

@@ -21,7 +21,7 @@ def studies(tmp_path_factory):
 def prepared(tmp_path_factory, studies):
     out = tmp_path_factory.mktemp("prepared")
     for recipe in (TOY_AHAMED, TOY_SAFDARI):
-        given = parsed(prepare, "--recipe", recipe.name, "--data", studies, "--out", out / recipe.name, "--folds", 2)
+        given = parsed(prepare, "--recipe", recipe.name, "--data", studies, "--out", out, "--folds", 2)
         assert monai.prepare(given, recipe) == 0
     return out
 
@@ -33,7 +33,7 @@ def parsed(command, *options):
 
 
 def arguments(recipe, prepared, out, *more):
-    common = ("--recipe", recipe.name, "--data", prepared / recipe.name, "--out", out, "--device", "cpu")
+    common = ("--recipe", recipe.name, "--data", prepared, "--out", out, "--device", "cpu")
     return parsed(train, *common, "--epochs", 2, "--iterations", 1, *more)
 
 
@@ -50,6 +50,9 @@ def test_a_fold_is_trained_and_gone_on_with(tmp_path, prepared, capsys):
         monai.train(given, TOY_AHAMED)
     given.resume = True
     assert monai.train(given, TOY_AHAMED) == 0
+    given.epochs = 3
+    with pytest.raises(UsageError, match="goes on with its own schedule"):
+        monai.train(given, TOY_AHAMED)
 
 
 def test_masks_of_the_first_stage_by_one_command(tmp_path, prepared, capsys):
