@@ -56,5 +56,6 @@ AHAMED = Recipe(
         "The mean probability comes back to the PET's grid, linearly, and is cut there; the paper brings a mask back.",
         "The box of the CT's foreground is cut before the resampling, not after it.",
         "Only the body's box is swept, a part of the CT's foreground; `body_crop=False` sweeps all of that.",
+        "Patches are drawn with replacement; how strong elastic changes and noise are is not the paper's.",
     ),
 )

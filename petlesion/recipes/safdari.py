@@ -99,5 +99,6 @@ SAFDARI = Recipe(
         "The three members count alike; each answers with the mean over its folds.",
         "Augmentation works on the normalised channels, not on the [0, 1] scale in between.",
         "Only the body's box is swept; `body_crop=False` sweeps everything.",
+        "Patches are drawn with replacement; how strong the augmentations are is not the paper's.",
     ),
 )
