@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from petlesion.case import Tracer
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SCANNERS_MM = ((3.0, 2.0364, 2.0364), (3.0, 4.07, 4.07), (2.0, 4.07, 4.07), (3.27, 5.47, 5.47), (3.27, 2.73, 2.73))
 """Voxels (z, y, x) of the scanners of the public studies."""
 
+SEED_STEP = 1000  # between the phantoms of one organ map; there are fewer maps
+
 
 @dataclass(frozen=True, slots=True)
 class SyntheticTraining:
@@ -27,7 +29,8 @@ class SyntheticTraining:
     Attributes:
         seed: Of phantoms, initial weights and batches. Phantom seeds are `seed` + 0, 1, ...; see `benchmarks` for those
             that are kept for testing.
-        n_cases: Phantoms of each tracer: one for each organ map, or drawn freely where there are no maps.
+        n_cases: Organ maps of each tracer, or phantoms drawn freely where there are no maps.
+        phantoms_per_map: Phantoms drawn around each map that is trained on: other lesions, uptake and noise.
         n_validation: Of these, how many are left out of training, for the learning curve and for choices.
         study_validation: Of the real studies, how many are left out likewise.
         study_repeats: How often each real study counts among the cases of its tracer.
@@ -46,16 +49,17 @@ class SyntheticTraining:
 
     seed: int = 20260
     n_cases: int = 129
+    phantoms_per_map: int = 2
     n_validation: int = 5
     study_validation: int = 3
-    study_repeats: int = 1
+    study_repeats: int = 3
     n_checks: int = 60
     n_statistics: int = 12
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
-    tune: Schedule = field(default_factory=lambda: Schedule(7500, rate=2e-3, horizon=8000, bfloat16=True))
-    fold: Schedule = field(default_factory=lambda: Schedule(200, rate=3e-4, warmup=10, bfloat16=True))
+    tune: Schedule = field(default_factory=lambda: Schedule(5500, rate=1.5e-3, horizon=5700, bfloat16=True))
+    fold: Schedule = field(default_factory=lambda: Schedule(120, rate=2e-4, warmup=10, bfloat16=True))
     sampling: Sampling = field(
         default_factory=lambda: Sampling(
             lesion_share=0.5,
@@ -95,6 +99,8 @@ def split_sources(config: SyntheticTraining, real: RealData, tracer: Tracer) -> 
     else:
         found = map_sources(real.organ_maps, real.clicks, tracer, config.seed, kept_out=False)[: config.n_cases]
     seen, unseen = found[config.n_validation :], found[: config.n_validation]
+    if real.organ_maps is not None:
+        seen = [replace(s, seed=s.seed + SEED_STEP * i) for i in range(config.phantoms_per_map) for s in seen]
     if real.studies is not None and tracer is Tracer.FDG:
         studies = study_sources(real.studies, config.seed, kept_out=False)
         seen, unseen = seen + studies[config.study_validation :], unseen + studies[: config.study_validation]

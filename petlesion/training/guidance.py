@@ -65,7 +65,8 @@ def draw_guidance(
             background += bump
     background[heatmap > 0] = 0
     peak = _peak(clicks.background_zyx, rule.sigma_background_voxels, scale_zyx)
-    return heatmap + np.float32(sign / peak) * background
+    drawn = heatmap + np.float32(sign / peak) * background
+    return np.clip(drawn, -1, 1, out=drawn)  # Gaussians of near clicks can add up to more between their centres
 
 
 def _bump(shape: Index, point: Points, sigma: float, scale_zyx: Triple) -> NDArray[np.float32] | None:

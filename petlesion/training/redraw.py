@@ -136,7 +136,6 @@ class DrawClicks(BasicTransform):  # type: ignore[misc]  # as above
         points = replace(clicks.points, tumor_suv=in_steps(clicks.points.tumor_suv).astype(np.float64))
         shown = [_shown(name, points, self.rule) for name in self.channels]
         maps = np.stack([draw_guidance(steps, some, clicks.scale_zyx, rule) for some, rule in shown])
-        np.clip(maps, -1, 1, out=maps)  # Gaussians of near clicks can add up to more between them
         return sample | {"image": torch.cat([sample["image"][:IMAGES], torch.from_numpy(maps)])}
 
 

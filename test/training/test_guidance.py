@@ -57,3 +57,10 @@ def test_cold_neighbours_of_a_tumour_click_are_spared():
     drawn = draw_guidance(pet, PatchClicks(points((0, 0, 0)), np.array([4.0]), points()), SAME_GRID, RULE)
     assert drawn[0, 0, 1] == 0  # below min(4, 3)
     assert drawn[0, 0, 2] > 0
+
+
+def test_near_clicks_stay_within_bounds_between_their_centres():
+    """Two clicks at one place and two beside it: between the pairs their Gaussians add up to more than at either."""
+    near = points((0, 0, 3), (0, 0, 3.1), (0, 0, 4.9), (0, 0, 5))
+    drawn = draw_guidance(np.ones((1, 1, 9), np.float32), PatchClicks(points(), np.zeros(0), near), SAME_GRID, RULE)
+    assert drawn.min() == -1
