@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
     recipe = RECIPES[arguments.recipe]
     check_role(recipe, arguments.role, ALL)
     if arguments.synthetic:
-        return _train_default_weights(arguments)
+        return _train_small(arguments, recipe)
     if arguments.role == TRACER:
         return _train_tracer(arguments)
     if recipe.training is None:
@@ -106,14 +106,17 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
     return _train_fold(arguments, recipe)
 
 
-def _train_default_weights(arguments: argparse.Namespace) -> int:
+def _train_small(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from petlesion.training.configuration import RealData
-    from petlesion.training.synthetic import train_default_weights
+    from petlesion.training.synthetic import train_default_weights, train_system_weights
 
-    if arguments.recipe != MESBAH.name:
-        raise UsageError(f"--synthetic trains the default weights, those of {MESBAH.name}; give --data, or no --recipe")
-    roles = ("tracer", "fdg", "psma") if arguments.role == ALL else (arguments.role,)
     real = RealData(arguments.organ_maps, arguments.organ_clicks, arguments.studies, arguments.start)
+    if recipe is not MESBAH:
+        if arguments.role != ALL:
+            raise UsageError(f"--synthetic trains all ensembles of {recipe.name}; leave --role out")
+        train_system_weights(arguments.out, recipe, seed=arguments.seed, real=real, work=arguments.work)
+        return 0
+    roles = ("tracer", "fdg", "psma") if arguments.role == ALL else (arguments.role,)
     train_default_weights(arguments.out, roles=roles, seed=arguments.seed, real=real, work=arguments.work)
     return 0
 

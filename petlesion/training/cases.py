@@ -48,6 +48,8 @@ class TrainingCase:
         tumor_zyx: Clicks of each simulated physician in order, (lists, clicks, 3), in the network's voxels, fractional.
         background_zyx: The same for background.
         scale_zyx: Voxels of the PET's grid for each voxel of the network's grid.
+        mask_zyx: What another network called lesion, uint8, 0 and 1; it is not saved with the case. Patches show it in
+            the place of the clicks.
     """
 
     tracer: Tracer
@@ -58,18 +60,19 @@ class TrainingCase:
     tumor_zyx: NDArray[np.float64]
     background_zyx: NDArray[np.float64]
     scale_zyx: NDArray[np.float64]
+    mask_zyx: NDArray[np.uint8] | None = None
 
     def save(self, path: Path) -> None:
         """Write the case as one .npz file, beside its place and renamed."""
         part = path.with_suffix(".part.npz")
-        np.savez(part, tracer=str(self.tracer), **{name: getattr(self, name) for name in self.__slots__[1:]})
+        np.savez(part, tracer=str(self.tracer), **{name: getattr(self, name) for name in self.__slots__[1:-1]})
         part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> TrainingCase:
         """Read a case that `save` wrote."""
         with np.load(path, allow_pickle=False) as held:
-            return cls(Tracer(str(held["tracer"])), *(held[name] for name in cls.__slots__[1:]))
+            return cls(Tracer(str(held["tracer"])), *(held[name] for name in cls.__slots__[1:-1]))
 
 
 def prepare_case(study: Study, plans: NnunetPlans, rng: np.random.Generator) -> TrainingCase:

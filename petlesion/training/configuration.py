@@ -41,6 +41,8 @@ class SyntheticTraining:
         pretrain: Both tracers together, unless the training starts from given weights.
         tune: Each tracer, from there.
         fold: Each fold, from its tracer's network, down to a rate of zero.
+        system: Each ensemble of the systems beside mesbah, from scratch.
+        system_fold: Each fold of these, from there.
         sampling: How patches are drawn.
         logit_shift: Taken from the lesion's logit of every fold, half from each row of the head: lesions fill more of
             the patches than of a body. Chosen on validation cases.
@@ -60,6 +62,8 @@ class SyntheticTraining:
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
     tune: Schedule = field(default_factory=lambda: Schedule(5500, rate=1.5e-3, horizon=5700, bfloat16=True))
     fold: Schedule = field(default_factory=lambda: Schedule(120, rate=2e-4, warmup=10, bfloat16=True))
+    system: Schedule = field(default_factory=lambda: Schedule(2500, rate=2e-3, horizon=2700, bfloat16=True))
+    system_fold: Schedule = field(default_factory=lambda: Schedule(150, rate=3e-4, warmup=10, bfloat16=True))
     sampling: Sampling = field(
         default_factory=lambda: Sampling(
             lesion_share=0.5,

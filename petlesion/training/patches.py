@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from petlesion.training.augment import flip, vary_intensity
+from petlesion.training.augment import coarse_dropout, flip, vary_intensity
 from petlesion.training.cases import HALF
 from petlesion.training.guidance import PatchClicks, draw_guidance
 from petlesion.training.organ_head import UNKNOWN
@@ -47,6 +47,7 @@ class Sampling:
             click is given in the scanner's voxels. Empty: always the case's own.
         spacing_mm: Spacing of the network's grid.
         misalign: Share of patches whose CT is moved by up to two voxels along y and x (LesionTracer).
+        mask_dropout: Share of patches of another network's mask that get holes.
         augment: Whether patches are flipped and varied in intensity.
     """
 
@@ -60,6 +61,7 @@ class Sampling:
     scanners_mm: tuple[Triple, ...] = ()
     spacing_mm: float = 4.0
     misalign: float = 0.0
+    mask_dropout: float = 0.8
     augment: bool = True
 
 
@@ -108,13 +110,26 @@ class Patches:
         else:
             corner = self._elsewhere(case, case.background_zyx[physician], rng)
         image, target = cut(case, corner, self.sampling.patch_zyx, self._ct_shift(rng))
-        suv = np.maximum(image[1] * np.float32(self.pet.std) + np.float32(self.pet.mean), 0)
-        clicks = PatchClicks(tumor - corner, _suv_at(case, tumor, self.pet), background - corner)
-        image[2] = draw_guidance(suv, clicks, self._scale(case, rng), self.heatmap)
+        if case.mask_zyx is None:
+            suv = np.maximum(image[1] * np.float32(self.pet.std) + np.float32(self.pet.mean), 0)
+            clicks = PatchClicks(tumor - corner, _suv_at(case, tumor, self.pet), background - corner)
+            image[2] = draw_guidance(suv, clicks, self._scale(case, rng), self.heatmap)
+        else:
+            image[2] = self._mask(case.mask_zyx, corner, rng)
         if not self.sampling.augment:
             return image, target
         vary_intensity(image, self.pet, rng)
         return flip(image, target, rng)
+
+    def _mask(
+        self, mask_zyx: NDArray[np.uint8], corner_zyx: NDArray[np.int64], rng: np.random.Generator
+    ) -> NDArray[np.uint8]:
+        """The patch of a mask, in training with holes in it."""
+        patch = self.sampling.patch_zyx
+        held = mask_zyx[tuple(slice(int(c), int(c) + n) for c, n in zip(corner_zyx, patch, strict=True))]
+        shown = np.pad(held, [(0, n - m) for n, m in zip(patch, held.shape, strict=True)])
+        dropped = self.sampling.augment and rng.random() < self.sampling.mask_dropout
+        return coarse_dropout(shown, rng) if dropped else shown
 
     def _ct_shift(self, rng: np.random.Generator) -> Index:
         if not self.sampling.augment or rng.random() >= self.sampling.misalign:

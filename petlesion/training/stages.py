@@ -12,22 +12,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from petlesion.inference.networks import canonical_keys, network_from_plans
+from petlesion.inference.networks import canonical_keys
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.training.cases import TrainingCase, make_cases
 from petlesion.training.loop import Batch, Schedule, build, train
-from petlesion.training.organ_head import N_ROWS, lesion_and_organ_loss
 from petlesion.training.patches import Patches
-from petlesion.training.plans import CONFIGURATION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from petlesion.inference.normalize import Intensity
     from petlesion.recipe import HeatmapRule
     from petlesion.training.configuration import SyntheticTraining
+    from petlesion.training.learners import Learner
     from petlesion.training.studies import Source
+    from petlesion.volume import Index
+
+    Cases = Mapping[Source, TrainingCase]
 
 LOG = logging.getLogger(__name__)
 REPORT_EVERY = 250
@@ -44,61 +46,67 @@ class Ground:
     heatmap: HeatmapRule
 
     @property
-    def pet(self) -> Intensity:
-        """Statistics of the PET channel."""
-        found = NnunetPlans.parse(self.plans, self.dataset).normalizations[1].intensity
-        if found is None:
-            raise ValueError("the plans of the small networks normalise the PET by its statistics; they have none")
-        return found
+    def intensities(self) -> tuple[Intensity, Intensity]:
+        """Statistics of CT and PET."""
+        ct, pet = (one.intensity for one in NnunetPlans.parse(self.plans, self.dataset).normalizations[:2])
+        if ct is None or pet is None:
+            raise ValueError("the plans of the small networks normalise CT and PET by statistics; they have none")
+        return ct, pet
 
-    def patches(self, cases: Sequence[TrainingCase], *, augment: bool = True) -> Patches:
+    def patches(
+        self, cases: Sequence[TrainingCase], patch_zyx: Index | None = None, *, augment: bool = True
+    ) -> Patches:
         """Batches of the given cases."""
         size = self.config.network
         sampling = replace(
             self.config.sampling,
-            patch_zyx=size.patch_zyx,
+            patch_zyx=patch_zyx or size.patch_zyx,
             spacing_mm=size.spacing_mm,
             batch_size=size.batch_size if augment else 1,
             augment=augment,
         )
-        return Patches(cases, self.pet, self.heatmap, sampling)
+        return Patches(cases, self.intensities[1], self.heatmap, sampling)
 
     def cases(self, sources: Sequence[Source]) -> dict[Source, TrainingCase]:
         """The prepared case of each source."""
         return dict(zip(sources, make_cases(self.work / "cases", sources, (self.plans, self.dataset)), strict=True))
 
-    def weighted(self, cases: Mapping[Source, TrainingCase]) -> list[TrainingCase]:
+    def weighted(self, cases: Cases) -> list[TrainingCase]:
         """Cases to draw from: real studies as often as the configuration says."""
         repeats = self.config.study_repeats
         return [case for s, case in cases.items() for _ in range(1 if s.images is None else repeats)]
 
 
-def fresh_network(ground: Ground, name: str) -> nn.Module:
-    """A fresh network with the organ head's rows."""
-    seed = ground.config.seed + sum(name.encode())
-    network = build(lambda: network_from_plans(ground.plans, CONFIGURATION, 3, N_ROWS), seed)
+def fresh_network(ground: Ground, learner: Learner, name: str) -> nn.Module:
+    """A fresh network, with the organ head's rows where the learner has one."""
+    network = build(learner.build, ground.config.seed + sum(name.encode()))
     return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 
 def run_stage(
     ground: Ground,
+    learner: Learner,
     name: str,
     start: dict[str, torch.Tensor] | None,
-    cases: Mapping[Source, TrainingCase],
-    checks: Mapping[Source, TrainingCase],
+    cases: tuple[Cases, Cases],
     schedule: Schedule,
 ) -> dict[str, torch.Tensor]:
-    """Train one stage from `start` (or from scratch) and give its weights; a finished stage is read from disk."""
+    """Train one stage from `start` (or from scratch) and give its weights; a finished stage is read from disk.
+
+    The second of `cases` are not trained on: the learning curve is drawn from them.
+    """
     path = ground.work / f"{name}.pt"
     if path.exists():
         held: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
         return held
-    network = fresh_network(ground, name)
+    network = fresh_network(ground, learner, name)
     if start is not None:
         network.load_state_dict(start, strict=False)
-    observer = _Curve(ground.work / f"{name}.csv", network, _fixed_batches(ground, checks), path.with_suffix(".part"))
+    fixed = _fixed_batches(ground, learner, cases[1])
+    observer = _Curve(ground.work / f"{name}.csv", network, learner, fixed, path.with_suffix(".part"))
     rng = np.random.default_rng([ground.config.seed, sum(name.encode())])
-    train(network, ground.patches(ground.weighted(cases)).batch, lesion_and_organ_loss, schedule, rng, observer)
+    patches = ground.patches(ground.weighted(cases[0]), learner.patch_zyx)
+    train(network, lambda rng: learner.view(patches.batch(rng), rng), learner.loss, schedule, rng, observer)
     torch.save(bare_state(network), path)
     return bare_state(network)
 
@@ -110,11 +118,11 @@ def bare_state(network: nn.Module) -> dict[str, torch.Tensor]:
     return {key: state[key].detach().clone().contiguous() for key in sorted(names)}
 
 
-def _fixed_batches(ground: Ground, cases: Mapping[Source, TrainingCase]) -> list[Batch]:
+def _fixed_batches(ground: Ground, learner: Learner, cases: Cases) -> list[Batch]:
     """The same patches of cases that are not trained on, for the learning curve."""
     rng = np.random.default_rng(1)
-    source = ground.patches(list(cases.values()), augment=False)
-    return [source.batch(rng) for _ in range(ground.config.n_checks)]
+    source = ground.patches(list(cases.values()), learner.patch_zyx, augment=False)
+    return [learner.view(source.batch(rng)) for _ in range(ground.config.n_checks)]
 
 
 @dataclass(slots=True)
@@ -123,6 +131,7 @@ class _Curve:
 
     path: Path
     network: nn.Module
+    learner: Learner
     checks: Sequence[Batch]
     partial: Path
     losses: list[float] = field(default_factory=list)
@@ -131,7 +140,7 @@ class _Curve:
         self.losses.append(loss)
         if step % REPORT_EVERY and step != 1:
             return
-        score = patch_dice(self.network, self.checks)
+        score = patch_dice(self.network, self.checks, self.learner.lead)
         row = (step, round(float(np.mean(self.losses)), 4), round(score, 4))
         LOG.info("%s: step %d, loss %.4f, validation Dice %.4f", self.path.stem, *row)
         with self.path.open("a" if step > 1 else "w", newline="") as file:
@@ -141,13 +150,20 @@ class _Curve:
 
 
 @torch.no_grad()
-def patch_dice(network: nn.Module, batches: Sequence[Batch]) -> float:
-    """Dice of all lesion voxels of the batches together; the network is left in training mode."""
+def patch_dice(
+    network: nn.Module, batches: Sequence[Batch], lead: Callable[[nn.Module, torch.Tensor], torch.Tensor]
+) -> float:
+    """Dice of all lesion voxels of the batches together; the network is left in training mode.
+
+    Args:
+        network: What is scored.
+        batches: Images and targets as the network takes them.
+        lead: By how much lesion leads in the network's answer to an image, (B, Z, Y, X).
+    """
     network.eval()
     both = total = 0
     for image, target in batches:
-        output, truth = network(image), target[:, 0] >= 0.5
-        found = output[:, 1] > output[:, 0]
+        found, truth = lead(network, image) > 0, target[:, 0] >= 0.5
         both += int((found & truth).sum())
         total += int(found.sum()) + int(truth.sum())
     network.train()

@@ -16,12 +16,15 @@ from petlesion.case import Tracer
 from petlesion.inference.manifest import ModelEntry
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.weights import ModelStore, write_model
+from petlesion.limits import UsageError
 from petlesion.recipe import HeatmapRule
 from petlesion.recipes import MESBAH
 from petlesion.training.configuration import RealData, SyntheticTraining, split_sources
+from petlesion.training.learners import Learner
 from petlesion.training.organ_head import lesion_rows
 from petlesion.training.pictures import Album, make_pictures
 from petlesion.training.plans import CONFIGURATION, dataset_json, plans_json
+from petlesion.training.small_systems import LICENCE, SMALL, train_small_system
 from petlesion.training.stages import Ground, bare_state, fresh_network, run_stage, shifted
 from petlesion.training.start import State, restated, with_rows
 from petlesion.training.studies import lesion_values, patient_folds
@@ -31,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from petlesion.inference.manifest import Architecture
+    from petlesion.recipe import Recipe
 
-LICENCE = "Apache-2.0"
 ROLES = ("tracer", "fdg", "psma")
 
 
@@ -64,14 +67,43 @@ def train_default_weights(
         raise ValueError(f"the roles are {ROLES}; got {sorted(unknown)}")
     config, real = config or SyntheticTraining(), real or RealData()
     config = config if seed is None else replace(config, seed=seed)
-    work = work or Path(tempfile.gettempdir()) / f"petlesion-training-{config.seed}"
-    work.mkdir(parents=True, exist_ok=True)
+    work = work_folder(work, config)
     if "tracer" in roles:
         states = _train_tracer(config, real, work)
         write_model(out, _entry("tracer", "mip_cnn", ("pet",), config, real), states)
     tracers = [tracer for tracer in Tracer if tracer.lower() in roles]
     if tracers:
         _train_segmentation(out, tracers, config, real, work)
+
+
+def train_system_weights(
+    out: Path,
+    recipe: Recipe,
+    *,
+    seed: int | None = None,
+    config: SyntheticTraining | None = None,
+    real: RealData | None = None,
+    work: Path | None = None,
+) -> None:
+    """Train and write small weights of a system beside mesbah, on mesbah's phantoms; arguments as for these.
+
+    Raises:
+        UsageError: When the system has no small size.
+        CaseError: When a real study or an organ map cannot be read.
+    """
+    if any((recipe.name, member.role) not in SMALL for member in recipe.members()):
+        raise UsageError(f"small weights are trained of {sorted({name for name, _ in SMALL})}; got {recipe.name}")
+    config, real = config or SyntheticTraining(), real or RealData()
+    config = config if seed is None else replace(config, seed=seed)
+    ground = _ground(config, real, work_folder(work, config))
+    train_small_system(out, recipe, ground, real, (config.system, config.system_fold))
+
+
+def work_folder(work: Path | None, config: SyntheticTraining) -> Path:
+    """The folder for cases, stages and curves, made; one of the system's for temporary files where none is given."""
+    folder = work or Path(tempfile.gettempdir()) / f"petlesion-training-{config.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _train_tracer(config: SyntheticTraining, real: RealData, work: Path) -> dict[int, State]:
@@ -99,12 +131,13 @@ def _train_segmentation(
     documents = (ground.plans, ground.dataset)
     for tracer in tracers:
         role = tracer.lower()
+        learner = _learner(ground, role)
         seen, unseen = (ground.cases(sources) for sources in split_sources(config, real, tracer))
-        tuned = run_stage(ground, role, _start(ground, real, role), seen, unseen, config.tune)
+        tuned = run_stage(ground, learner, role, _start(ground, real, role), (seen, unseen), config.tune)
         states = {}
         for fold, left_out in enumerate(patient_folds(seen, config.n_folds)):
             own = {source: case for source, case in seen.items() if source not in left_out}
-            state = run_stage(ground, f"{role}_fold_{fold}", tuned, own, unseen, config.fold)
+            state = run_stage(ground, learner, f"{role}_fold_{fold}", tuned, (own, unseen), config.fold)
             states[fold] = shifted(lesion_rows(state), config.logit_shift)
         write_model(out, _entry(role, "nnunet", ("ct", "pet", "clicks"), config, real), states, *documents)
 
@@ -114,7 +147,8 @@ def _start(ground: Ground, real: RealData, role: str) -> State:
     if real.start is None:
         both = [split_sources(ground.config, real, tracer) for tracer in Tracer]
         seen, unseen = ([s for part in both for s in part[i]] for i in (0, 1))
-        return run_stage(ground, "pretrain", None, ground.cases(seen), ground.cases(unseen), ground.config.pretrain)
+        cases = (ground.cases(seen), ground.cases(unseen))
+        return run_stage(ground, _learner(ground, role), "pretrain", None, cases, ground.config.pretrain)
     store = ModelStore.open(real.start)
     entry = store.entry(MESBAH.name, role)
     held = {key: tensor.float() for key, tensor in store.load(entry, 0).items()}
@@ -123,7 +157,14 @@ def _start(ground: Ground, real: RealData, role: str) -> State:
         [one.intensity for one in NnunetPlans.parse(*pair).normalizations]
         for pair in (documents, (ground.plans, ground.dataset))
     )
-    return with_rows(restated(held, old, new), bare_state(fresh_network(ground, role)))
+    return with_rows(restated(held, old, new), bare_state(fresh_network(ground, _learner(ground, role), role)))
+
+
+def _learner(ground: Ground, role: str) -> Learner:
+    """The learner of one of mesbah's roles: the shared patches as they are."""
+    (stage,) = MESBAH.stages
+    member = next(one for one in stage.members if one.role == role)
+    return Learner(MESBAH, stage, member, ground.plans, ground.dataset, ground.intensities)
 
 
 def _ground(config: SyntheticTraining, real: RealData, work: Path) -> Ground:

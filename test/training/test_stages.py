@@ -12,13 +12,18 @@ class Fixed(torch.nn.Module):
         return image
 
 
+def lead(network, image):
+    output = network(image)
+    return output[:, 1] - output[:, 0]
+
+
 def test_dice_is_pooled_over_the_patches():
     # first patch: one voxel found and true; second: one found and wrong, one missed: 2 * 1 / (2 + 2)
     first = torch.tensor([[[[[0.0, 0.0]]], [[[1.0, -1.0]]]]])
     second = torch.tensor([[[[[0.0, 0.0]]], [[[1.0, -1.0]]]]])
     truth = torch.tensor([[[[[1, 0]]]]]), torch.tensor([[[[[0, 1]]]]])
-    assert patch_dice(Fixed(), [(first, truth[0]), (second, truth[1])]) == pytest.approx(0.5)
-    assert patch_dice(Fixed(), []) == 0
+    assert patch_dice(Fixed(), [(first, truth[0]), (second, truth[1])], lead) == pytest.approx(0.5)
+    assert patch_dice(Fixed(), [], lead) == 0
 
 
 def test_the_shift_moves_the_difference_of_the_last_layers_logits_alone():
