@@ -42,6 +42,7 @@ class PictureTraining:
         start: Steps on all pictures.
         fold: Steps of each fold from there, on its own share of the pictures.
         scale_sd: Standard deviation of the logarithm of the factor on the SUV.
+        air_share: Share of pictures that are moved into the air which their studies were trimmed of.
     """
 
     n_phantoms: int = 70
@@ -54,6 +55,7 @@ class PictureTraining:
     start: Schedule = field(default_factory=lambda: Schedule(1500, rate=1e-3, warmup=100, clip=1.0))
     fold: Schedule = field(default_factory=lambda: Schedule(200, rate=5e-4, clip=1.0))
     scale_sd: float = 0.25
+    air_share: float = 0.6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,14 +139,15 @@ def new_network() -> MipCnn:
 
 
 def _batch(pictures: Pictures, config: PictureTraining, rng: np.random.Generator) -> Batch:
-    """Half of each tracer, mirrored at random and scaled; (B, 1, 224, 224) and (B,), 1 for PSMA."""
+    """Half of each tracer, mirrored and moved at random and scaled; (B, 1, 224, 224) and (B,), 1 for PSMA."""
     images, targets = [], []
     for i in range(config.batch_size):
         psma = i % 2 == 1
         held = pictures.psma if psma else _fdg(pictures, config, rng)
         image = held[rng.integers(held.shape[0]), rng.integers(held.shape[1])].astype(np.float32)
         image *= np.float32(np.exp(rng.normal(0, config.scale_sd)))
-        images.append(mirror(image) if rng.random() < 0.5 else image)
+        image = mirror(image) if rng.random() < 0.5 else image
+        images.append(in_air(image, rng) if rng.random() < config.air_share else image)
         targets.append(float(psma))
     return torch.from_numpy(np.stack(images))[:, None], torch.tensor(targets)
 
@@ -157,6 +160,17 @@ def _fdg(pictures: Pictures, config: PictureTraining, rng: np.random.Generator) 
     if kind > 1 - config.real_share and len(pictures.real):
         return pictures.real
     return pictures.fdg
+
+
+def in_air(image_zx: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A picture moved along x into its empty columns: half of the time to their middle, else anywhere.
+
+    Phantoms around organ maps are trimmed to the body, which then begins at the first column; a scanner's field of view
+    has air on both sides of it.
+    """
+    filled = int(np.flatnonzero(image_zx.any(axis=0)).max(initial=-1)) + 1
+    room = image_zx.shape[1] - filled
+    return np.roll(image_zx, room // 2 if rng.random() < 0.5 else int(rng.integers(0, room + 1)), axis=1)
 
 
 def mirror(image_zx: NDArray[np.float32]) -> NDArray[np.float32]:

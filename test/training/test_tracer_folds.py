@@ -9,6 +9,7 @@ from petlesion.training.tracer_folds import (
     Pictures,
     PictureTraining,
     _batch,
+    in_air,
     mirror,
     new_network,
     train_tracer_folds,
@@ -71,3 +72,19 @@ def test_kinds_that_are_not_there_are_not_drawn():
     images, targets = _batch(pictures, config, np.random.default_rng(0))
     assert images.shape == (8, 1, 224, 224)
     assert targets.tolist() == [0, 1] * 4
+
+
+def test_a_picture_is_moved_into_its_air_and_loses_nothing():
+    image = np.zeros((4, 10), np.float32)
+    image[:, :4] = np.arange(1, 5)
+    rng = np.random.default_rng(0)
+    starts = set()
+    for _ in range(60):
+        moved = in_air(image, rng)
+        start = int(np.flatnonzero(moved[0])[0])
+        np.testing.assert_array_equal(moved[:, start : start + 4], image[:, :4])
+        assert moved.sum() == image.sum()
+        starts.add(start)
+    assert starts == set(range(7))  # half of them at 3, the middle
+    full = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(in_air(full, rng), full)
