@@ -42,7 +42,8 @@ class PictureTraining:
         start: Steps on all pictures.
         fold: Steps of each fold from there, on its own share of the pictures.
         scale_sd: Standard deviation of the logarithm of the factor on the SUV.
-        air_share: Share of pictures that are moved into the air which their studies were trimmed of.
+        air_share: Share of the pictures of whole bodies, and of parts along z, that are moved into the air which their
+            studies were trimmed of; boxes have none.
     """
 
     n_phantoms: int = 70
@@ -144,10 +145,12 @@ def _batch(pictures: Pictures, config: PictureTraining, rng: np.random.Generator
     for i in range(config.batch_size):
         psma = i % 2 == 1
         held = pictures.psma if psma else _fdg(pictures, config, rng)
-        image = held[rng.integers(held.shape[0]), rng.integers(held.shape[1])].astype(np.float32)
+        view = int(rng.integers(held.shape[1]))
+        image = held[rng.integers(held.shape[0]), view].astype(np.float32)
         image *= np.float32(np.exp(rng.normal(0, config.scale_sd)))
         image = mirror(image) if rng.random() < 0.5 else image
-        images.append(in_air(image, rng) if rng.random() < config.air_share else image)
+        trimmed = (held is pictures.psma or held is pictures.fdg) and (view == 0 or view % 2 == 1)  # no box
+        images.append(in_air(image, rng) if trimmed and rng.random() < config.air_share else image)
         targets.append(float(psma))
     return torch.from_numpy(np.stack(images))[:, None], torch.tensor(targets)
 
