@@ -20,11 +20,12 @@ from petlesion.inference.manifest import ModelEntry
 from petlesion.inference.monai_networks import LesionLogit
 from petlesion.inference.plan import InferencePlan
 from petlesion.inference.weights import write_model
-from petlesion.training.configuration import RealData, split_sources
+from petlesion.limits import UsageError
+from petlesion.training.configuration import LICENCE, RealData, SyntheticTraining, split_sources
 from petlesion.training.learners import Learner, Small, learner_of
 from petlesion.training.organ_head import lesion_rows
 from petlesion.training.plans import CONFIGURATION
-from petlesion.training.stages import fresh_network, run_stage
+from petlesion.training.stages import Ground, fresh_network, run_stage, work_folder
 from petlesion.training.studies import patient_folds
 
 if TYPE_CHECKING:
@@ -35,13 +36,10 @@ if TYPE_CHECKING:
 
     from petlesion.recipe import Recipe
     from petlesion.training.cases import TrainingCase
-    from petlesion.training.loop import Schedule
-    from petlesion.training.stages import Ground
     from petlesion.training.start import State
     from petlesion.training.studies import Source
 
 LOG = logging.getLogger(__name__)
-LICENCE = "Apache-2.0"
 FEATURES = (8, 16, 32, 64)
 STRIDES = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
 UNET = (("channels", FEATURES), ("strides", (2, 2, 2)), ("num_res_units", 2), ("norm", "batch"))
@@ -68,28 +66,41 @@ SMALL: dict[tuple[str, str], Small] = {
 """Sizes at which the ensembles learn in minutes on a CPU, and all folds together stay below 25 MB."""
 
 
-def train_small_system(
-    out: Path, recipe: Recipe, ground: Ground, real: RealData, schedules: tuple[Schedule, Schedule]
+def train_system_weights(
+    out: Path,
+    recipe: Recipe,
+    *,
+    seed: int | None = None,
+    config: SyntheticTraining | None = None,
+    real: RealData | None = None,
+    work: Path | None = None,
 ) -> None:
-    """Train and write every ensemble of a system.
+    """Train and write small weights of every ensemble of a system beside mesbah, on mesbah's phantoms.
 
     Args:
         out: Folder of the manifest; models of other systems and roles that it holds are kept.
         recipe: The system; each of its ensembles has a size in `SMALL`.
-        ground: Cases, statistics and the folder for stages and curves, as for mesbah's weights.
-        real: Organ maps, clicks and studies that the cases are made of.
-        schedules: Of the ensemble's common training, and of each fold from there.
+        seed: Of everything random; None takes that of `config`.
+        config: All numbers; the defaults are those of the shipped weights.
+        real: Organ maps, clicks and studies; None draws phantoms freely.
+        work: Folder for cases, finished stages and learning curves, as for mesbah's weights.
 
     Raises:
-        KeyError: When an ensemble has no size in `SMALL`.
+        UsageError: When the system has no small size.
+        CaseError: When a real study or an organ map cannot be read.
     """
+    if any((recipe.name, member.role) not in SMALL for member in recipe.members()):
+        raise UsageError(f"small weights are trained of {sorted({name for name, _ in SMALL})}; got {recipe.name}")
+    config, real = config or SyntheticTraining(), real or RealData()
+    config = config if seed is None else replace(config, seed=seed)
+    ground = Ground.of(config, real, work_folder(work, config))
     seen, unseen = _cases(ground, real)
     for stage in recipe.stages:
         for member in stage.members:
             small = SMALL[recipe.name, member.role]
             spacing_mm = ground.config.network.spacing_mm
             learner = learner_of(recipe, stage, member, small, ground.intensities, spacing_mm=spacing_mm)
-            states = _train_folds(ground, learner, small.folds, (seen, unseen), schedules)
+            states = _train_folds(ground, learner, small.folds, (seen, unseen))
             write_model(out, _entry(learner, real), states, learner.plans, learner.dataset)
             if stage is not recipe.stages[-1]:
                 masks = _out_of_fold(ground, learner, states, {**seen, **unseen})
@@ -116,16 +127,17 @@ def _train_folds(
     learner: Learner,
     folds: int,
     cases: tuple[dict[Source, TrainingCase], dict[Source, TrainingCase]],
-    schedules: tuple[Schedule, Schedule],
 ) -> dict[int, State]:
     seen, unseen = cases
     name = f"{learner.recipe.name}_{learner.member.role}"
-    tuned = run_stage(ground, learner, name, None, (seen, unseen), schedules[0])
+    tuned = run_stage(ground, learner, name, None, (seen, unseen), ground.config.system)
     states = {}
     for fold in range(min(folds, ground.config.n_folds)):
         away = _left_out(seen, ground.config.n_folds, fold)
         own = {source: case for source, case in seen.items() if source not in away}
-        states[fold] = run_stage(ground, learner, f"{name}_fold_{fold}", tuned, (own, unseen), schedules[1])
+        states[fold] = run_stage(
+            ground, learner, f"{name}_fold_{fold}", tuned, (own, unseen), ground.config.system_fold
+        )
     return {fold: lesion_rows(state) if learner.n_organs else state for fold, state in states.items()}
 
 
@@ -156,7 +168,6 @@ def _mask(learner: Learner, network: LesionLogit, case: TrainingCase) -> NDArray
 
 
 def _entry(learner: Learner, real: RealData) -> ModelEntry:
-    maps = "synthetic phantoms of petlesion" + (" around real organ maps" if real.organ_maps else "")
     monai = learner.member.network is not None
     return ModelEntry(
         system=learner.recipe.name,
@@ -165,7 +176,7 @@ def _entry(learner: Learner, real: RealData) -> ModelEntry:
         channels=learner.stage.channels,
         licence=LICENCE,
         source=f"petlesion train --recipe {learner.recipe.name} --synthetic",
-        training_data=f"{maps}{' and real soft-tissue sarcomas' if real.studies else ''}; not for clinical use",
+        training_data=real.described(with_studies=True),
         synthetic=True,
         configuration="" if monai else CONFIGURATION,
         mirror_axes=() if monai or not learner.recipe.nnunet_training.mirror else (0, 1, 2),
