@@ -43,6 +43,8 @@ LOG = logging.getLogger(__name__)
 FEATURES = (8, 16, 32, 64)
 STRIDES = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
 UNET = (("channels", FEATURES), ("strides", (2, 2, 2)), ("num_res_units", 2), ("norm", "batch"))
+MASK_STEP = 1.0
+"""Tiles of the masks that a second stage learns from lie side by side: an eighth of the time of the recipe's overlap."""
 SMALL: dict[tuple[str, str], Small] = {
     ("lesion_tracer", "all"): Small(blocks=(1, 1, 2, 2, 2)),
     ("alloula", "all"): Small(),
@@ -160,7 +162,7 @@ def _mask(learner: Learner, network: LesionLogit, case: TrainingCase) -> NDArray
     shown = np.concatenate([case.image_czyx.astype(np.float32), np.zeros((1, *case.truth_zyx.shape), np.float32)])
     image = torch.from_numpy(shown)[None]
     view, _ = learner.view((image, torch.zeros(1, 2, 1, 1, 1)))
-    plan = InferencePlan((0,), ((),), learner.stage.tile_step, "the mask that the next stage sees")
+    plan = InferencePlan((0,), ((),), MASK_STEP, "the mask that the next stage sees")
     patch = learner.patch_zyx[::-1]
     averaging = Averaging(learner.stage.window, learner.stage.mean)
     lead = predict({0: network}, view[0].numpy(), patch, plan, averaging=averaging).lead_zyx
