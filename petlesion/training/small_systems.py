@@ -44,7 +44,7 @@ FEATURES = (8, 16, 32, 64)
 STRIDES = ((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2))
 UNET = (("channels", FEATURES), ("strides", (2, 2, 2)), ("num_res_units", 2), ("norm", "batch"))
 MASK_STEP = 1.0
-"""Tiles of the masks that a second stage learns from lie side by side: an eighth of the time of the recipe's overlap."""
+"""Tiles of the masks that a second stage learns from lie side by side: an eighth of the time of the overlap."""
 SMALL: dict[tuple[str, str], Small] = {
     ("lesion_tracer", "all"): Small(blocks=(1, 1, 2, 2, 2)),
     ("alloula", "all"): Small(),
