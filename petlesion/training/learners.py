@@ -54,6 +54,7 @@ class Small:
     Attributes:
         patch: Window in voxels, along the network's axes.
         folds: Networks of the ensemble.
+        share: Of the steps that the ensembles train for; those that see another's mask need fewer.
         features: Channels by stage of nnU-Net's networks.
         blocks: Blocks by stage of nnU-Net's networks.
         arguments: Of MONAI's networks.
@@ -61,6 +62,7 @@ class Small:
 
     patch: Index = (48, 48, 48)
     folds: int = 3
+    share: float = 1.0
     features: tuple[int, ...] = (8, 16, 32, 48, 64)
     blocks: tuple[int, ...] = (1, 1, 1, 1, 1)
     arguments: tuple[tuple[str, Any], ...] = ()

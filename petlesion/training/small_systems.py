@@ -58,12 +58,13 @@ SMALL: dict[tuple[str, str], Small] = {
     ("safdari", "stage2_swinunetr"): Small(
         patch=(32, 32, 64),  # the deepest of its instance norms needs two voxels
         folds=1,
+        share=0.5,
         arguments=(("feature_size", 12), ("depths", (1, 1, 1, 1)), ("num_heads", (1, 2, 2, 4))),
     ),
     ("safdari", "stage2_segresnetds"): Small(
-        arguments=(("init_filters", 8), ("blocks_down", (1, 1, 2)), ("blocks_up", (1, 1)), ("dsdepth", 2))
+        share=0.5, arguments=(("init_filters", 8), ("blocks_down", (1, 1, 2)), ("blocks_up", (1, 1)), ("dsdepth", 2))
     ),
-    ("safdari", "stage2_unet"): Small(arguments=(*UNET, ("dropout", 0.2))),
+    ("safdari", "stage2_unet"): Small(share=0.5, arguments=(*UNET, ("dropout", 0.2))),
 }
 """Sizes at which the ensembles learn in minutes on a CPU, and all folds together stay below 25 MB."""
 
@@ -102,7 +103,7 @@ def train_system_weights(
             small = SMALL[recipe.name, member.role]
             spacing_mm = ground.config.network.spacing_mm
             learner = learner_of(recipe, stage, member, small, ground.intensities, spacing_mm=spacing_mm)
-            states = _train_folds(ground, learner, small.folds, (seen, unseen))
+            states = _train_folds(ground, learner, small, (seen, unseen))
             write_model(out, _entry(learner, real), states, learner.plans, learner.dataset)
             if stage is not recipe.stages[-1]:
                 masks = _out_of_fold(ground, learner, states, {**seen, **unseen})
@@ -127,14 +128,14 @@ def _left_out(sources: Mapping[Source, TrainingCase], n_folds: int, fold: int) -
 def _train_folds(
     ground: Ground,
     learner: Learner,
-    folds: int,
+    small: Small,
     cases: tuple[dict[Source, TrainingCase], dict[Source, TrainingCase]],
 ) -> dict[int, State]:
     seen, unseen = cases
     name = f"{learner.recipe.name}_{learner.member.role}"
-    tuned = run_stage(ground, learner, name, None, (seen, unseen), ground.config.system)
+    tuned = run_stage(ground, learner, name, None, (seen, unseen), ground.config.system.shortened(small.share))
     states = {}
-    for fold in range(min(folds, ground.config.n_folds)):
+    for fold in range(min(small.folds, ground.config.n_folds)):
         away = _left_out(seen, ground.config.n_folds, fold)
         own = {source: case for source, case in seen.items() if source not in away}
         states[fold] = run_stage(
