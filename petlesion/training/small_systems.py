@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,14 +18,18 @@ from petlesion.case import Tracer
 from petlesion.inference.ensemble import Averaging, predict
 from petlesion.inference.manifest import ModelEntry
 from petlesion.inference.monai_networks import LesionLogit
+from petlesion.inference.nnunet_plans import NnunetPlans
+from petlesion.inference.normalize import Scheme
 from petlesion.inference.plan import InferencePlan
-from petlesion.inference.weights import write_model
+from petlesion.inference.weights import ModelStore, write_model
 from petlesion.limits import UsageError
+from petlesion.recipes import MESBAH
 from petlesion.training.configuration import LICENCE, RealData, SyntheticTraining, split_sources
 from petlesion.training.learners import Learner, Small, learner_of
 from petlesion.training.organ_head import lesion_rows
 from petlesion.training.plans import CONFIGURATION
-from petlesion.training.stages import Ground, fresh_network, run_stage, work_folder
+from petlesion.training.stages import Ground, bare_state, fresh_network, run_stage, work_folder
+from petlesion.training.start import STEM, fitted, restated
 from petlesion.training.studies import patient_folds
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from petlesion.inference.normalize import Intensity
     from petlesion.recipe import Recipe
     from petlesion.training.cases import TrainingCase
     from petlesion.training.start import State
@@ -85,7 +90,7 @@ def train_system_weights(
         recipe: The system; each of its ensembles has a size in `SMALL`.
         seed: Of everything random; None takes that of `config`.
         config: All numbers; the defaults are those of the shipped weights.
-        real: Organ maps, clicks and studies; None draws phantoms freely.
+        real: Organ maps, clicks, studies and weights to start from; None draws phantoms freely and starts afresh.
         work: Folder for cases, finished stages and learning curves, as for mesbah's weights.
 
     Raises:
@@ -103,7 +108,8 @@ def train_system_weights(
             small = SMALL[recipe.name, member.role]
             spacing_mm = ground.config.network.spacing_mm
             learner = learner_of(recipe, stage, member, small, ground.intensities, spacing_mm=spacing_mm)
-            states = _train_folds(ground, learner, small, (seen, unseen))
+            start = None if real.start is None else _start(ground, learner, ModelStore.open(real.start))
+            states = _train_folds(ground, learner, small, (seen, unseen), start)
             write_model(out, _entry(learner, real), states, learner.plans, learner.dataset)
             if stage is not recipe.stages[-1]:
                 masks = _out_of_fold(ground, learner, states, {**seen, **unseen})
@@ -120,6 +126,31 @@ def _cases(ground: Ground, real: RealData) -> tuple[dict[Source, TrainingCase], 
     return seen, unseen
 
 
+def _start(ground: Ground, learner: Learner, store: ModelStore) -> State | None:
+    """Weights of a store to begin with; None where it holds none that fit.
+
+    They are the ensemble's own, else mesbah's for FDG where these are the same network but for its clicks.
+    """
+    names = [(learner.recipe.name, learner.member.role), (MESBAH.name, "fdg")]
+    entry = next((one for name in names for one in store.entries if (one.system, one.role) == name), None)
+    if entry is None:
+        return None
+    held = {key: tensor.float() for key, tensor in store.load(entry, 0).items()}
+    if learner.dataset is not None and entry.architecture == "nnunet":
+        new = _statistics(learner.plans, learner.dataset)
+        old = _statistics(store.plans(entry), store.dataset(entry))[: len(new)]
+        if STEM + "weight" not in held and old != new:
+            return None
+        held = held if old == new else restated(held, old, new)
+    return fitted(held, bare_state(fresh_network(ground, learner, "start")))
+
+
+def _statistics(plans: dict[str, Any], dataset: dict[str, Any]) -> list[Intensity | None]:
+    """What each channel is normalised by; None where that is its own."""
+    found = NnunetPlans.parse(plans, dataset).normalizations
+    return [one.intensity if one.scheme is Scheme.CT else None for one in found]
+
+
 def _left_out(sources: Mapping[Source, TrainingCase], n_folds: int, fold: int) -> set[Source]:
     """What a fold does not see: of each tracer what mesbah's fold does not."""
     return set().union(*(patient_folds([s for s in sources if s.tracer is tracer], n_folds)[fold] for tracer in Tracer))
@@ -130,10 +161,11 @@ def _train_folds(
     learner: Learner,
     small: Small,
     cases: tuple[dict[Source, TrainingCase], dict[Source, TrainingCase]],
+    start: State | None,
 ) -> dict[int, State]:
     seen, unseen = cases
     name = f"{learner.recipe.name}_{learner.member.role}"
-    tuned = run_stage(ground, learner, name, None, (seen, unseen), ground.config.system.shortened(small.share))
+    tuned = run_stage(ground, learner, name, start, (seen, unseen), ground.config.system.shortened(small.share))
     states = {}
     for fold in range(min(small.folds, ground.config.n_folds)):
         away = _left_out(seen, ground.config.n_folds, fold)

@@ -14,11 +14,13 @@ from petlesion.inference.normalize import Intensity
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import UsageError
 from petlesion.pipeline import segment
-from petlesion.recipes import BASELINE, LESION_TRACER, RECIPES, SAFDARI
+from petlesion.recipes import AHAMED, ALLOULA, BASELINE, LESION_TRACER, RECIPES, SAFDARI
 from petlesion.training import small_systems, stages
+from petlesion.training.configuration import RealData
 from petlesion.training.learners import learner_of
 from petlesion.training.loop import Schedule
 from petlesion.training.small_systems import SMALL, train_system_weights
+from petlesion.training.stages import Ground
 from petlesion.training.studies import patient_folds
 from test.training.test_synthetic import TINY, _here, coarse  # noqa: F401 - a fixture
 
@@ -103,3 +105,23 @@ def test_all_small_weights_together_stay_below_25_mb():
             network = learner.build()
         n_bytes += small.folds * 2 * count_parameters(network)
     assert n_bytes < 25e6
+
+
+def test_training_starts_from_own_weights_or_from_mesbahs_where_they_fit(tmp_path):
+    mesbah = ModelStore.open()
+    ground = Ground.of(TINY, RealData(), tmp_path)
+
+    def start(recipe, store):
+        stage, member = recipe.placed("all")
+        small = SMALL[recipe.name, "all"]
+        learner = learner_of(recipe, stage, member, small, ground.intensities, spacing_mm=4.0)
+        return small_systems._start(ground, learner, store), learner
+
+    found, learner = start(LESION_TRACER, mesbah)
+    network = learner.build()
+    network.load_state_dict(found, strict=False)
+    assert set(found) <= set(network.state_dict())
+    plain = replace(mesbah, entries=tuple(e for e in mesbah.entries if e.system == "mesbah"))
+    assert start(ALLOULA, plain)[0] is None  # another network
+    assert start(AHAMED, plain)[0] is None
+    assert start(LESION_TRACER, replace(mesbah, entries=()))[0] is None
