@@ -53,7 +53,7 @@ def parse_report(text: str | bytes) -> dict[str, Any]:
     if report["fallback"]:
         return report
     lesions, tracer = report.get("lesions"), report.get("tracer")
-    if not isinstance(tracer, dict) or not isinstance(tracer.get("name"), str | None):
+    if not isinstance(tracer, dict) or not isinstance(tracer.get("name", 0), str | None):
         raise _refusal('names no tracer in "tracer"')
     if not isinstance(lesions, list) or not all(map(_is_lesion, lesions)):
         raise _refusal('has no list "lesions" of measured lesions')

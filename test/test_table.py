@@ -65,7 +65,7 @@ def test_what_is_no_report_is_refused():
         lesion_table({})
 
 
-# --- reports that others wrote ------------------------------------------------------------------------------------------
+# --- reports that others wrote ----------------------------------------------------------------------------------------
 
 
 def changed(**changes):
