@@ -38,7 +38,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
         document = None
     places = list(_places(document))
     if not places:
-        return atheris.Mutate(data, len(data) * 2 + 64)
+        return atheris.Mutate(data, max_size)
     held, key = chance.choice(places)
     other, other_key = chance.choice(places)
     held[key] = json.loads(json.dumps(chance.choice([*ODD, other[other_key]])))
