@@ -2,6 +2,7 @@
 """Clicks: both published forms, every odd file, and the way to the voxels of a grid."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -27,6 +28,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "clicks"
 GRID = Grid((10, 8, 6), (2.0, 2.0, 3.0), (-200.0, -150.0, 900.0))
 
 
+@cache
 def platform_schema():
     """The platform's own definition of "Multiple points"."""
     schema = json.loads((Path(__file__).parent / "multiple_points.schema.json").read_text(encoding="utf-8"))
@@ -335,6 +337,7 @@ def test_the_challenges_own_files_need_nothing_but_merging():
 INDICES = st.tuples(*[st.integers(-(2**40), 2**40)] * 3)
 
 
+@settings(deadline=None)
 @given(st.lists(INDICES, max_size=5).map(tuple), st.lists(INDICES, max_size=5).map(tuple))
 def test_what_is_written_is_multiple_points_to_the_platform(tumor, background):
     platform_schema().validate(json.loads(json.dumps(clicks_to_json(Clicks(tumor, background)))))
