@@ -2,8 +2,7 @@
 """Fuzz one parser, guided by the coverage of its code: python -m test.fuzz TARGET [OPTIONS OF LIBFUZZER]
 
 For ten minutes, with what is kept as the beginning: python -m test.fuzz clicks -max_total_time=600
-New inputs go to a folder that is named (the first one is written to), findings to the working folder. It needs
-atheris, which requirements-dev.txt asks for where there is a build of it.
+New inputs go to the first folder among the options, or to a temporary one; findings to the working folder. It needs atheris, which requirements-dev.txt asks for where there is a build of it.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+import tempfile
 
 import atheris
 
@@ -25,7 +25,9 @@ def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in TARGETS:
         raise SystemExit(f"{__doc__}\nTargets: {', '.join(TARGETS)}")
     name, *options = arguments
-    atheris.Setup([sys.argv[0], *options, str(CORPUS / name)], TARGETS[name], custom_mutator=mutate)
+    # libFuzzer writes into the first folder, and what is kept is for people to choose.
+    scratch = [] if any(not one.startswith("-") for one in options) else [tempfile.mkdtemp(prefix="petlesion-fuzz-")]
+    atheris.Setup([sys.argv[0], *options, *scratch, str(CORPUS / name)], TARGETS[name], custom_mutator=mutate)
     atheris.Fuzz()
 
 
