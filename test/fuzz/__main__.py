@@ -2,7 +2,8 @@
 """Fuzz one parser, guided by the coverage of its code: python -m test.fuzz TARGET [OPTIONS OF LIBFUZZER]
 
 For ten minutes, with what is kept as the beginning: python -m test.fuzz clicks -max_total_time=600
-New inputs go to the first folder among the options, or to a temporary one; findings to the working folder. It needs atheris, which requirements-dev.txt asks for where there is a build of it.
+New inputs go to the first folder among the options, or to a temporary one; findings to the working folder. It needs
+atheris, which requirements-dev.txt asks for where there is a build of it.
 """
 
 from __future__ import annotations
