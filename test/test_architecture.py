@@ -17,14 +17,14 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 # A module may import from its own layer and from those that stand before it. A new module gets a place here.
 LAYERS = (
     {"__init__", "volume", "clicks"},
-    {"case", "components", "lesions", "limits", "images", "itk", "listing"},
+    {"case", "components", "extent", "lesions", "limits", "images", "itk", "listing"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
     | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},
     {"inference"},
     {"training"},
     {"pipeline"},
-    {"options", "progress", "report"},
+    {"options", "progress", "report", "page", "dicom_out"},
     {"outcome", "entry", "desk"},
     {"commands"},
     {"cli", "__main__", "process"},
