@@ -15,6 +15,7 @@ from petlesion.commands import (
     picture,
     prepare,
     rank,
+    report,
     segment,
     systems,
     table,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "segment": segment,
+    "report": report,
     "phantom": phantom,
     "clicks": clicks,
     "evaluate": evaluate,

@@ -55,6 +55,6 @@ def _line_ends(voxels: NDArray[np.intp]) -> NDArray[np.float64]:
     for axis, half in enumerate(np.eye(3) / 2):
         others = [other for other in range(3) if other != axis]
         line = voxels[np.lexsort(voxels[:, [axis, *others]].T)]
-        begins = np.append(True, (np.diff(line[:, others], axis=0) != 0).any(axis=1))  # noqa: FBT003 - a value
+        begins = np.append(True, (np.diff(line[:, others], axis=0) != 0).any(axis=1))
         ends += [line[begins] - half, line[np.roll(begins, -1)] + half]
     return np.concatenate(ends)

@@ -77,6 +77,24 @@ def fallback_report(*, case_name: str, recipe_name: str, reason: str, how: str, 
     }
 
 
+def mask_report(lesions: Sequence[Lesion], *, case_name: str, warnings: tuple[str, ...] = ()) -> Json:
+    """The report of a mask that was not made here, or was changed since: only what can be measured on it."""
+    return {
+        "case": case_name,
+        "notice": NOTICE,
+        "recipe": "",
+        "complete": True,
+        "stopped": "",
+        "fallback": "",
+        "tracer": None,
+        "stages": [],
+        "seconds": {},
+        "warnings": list(warnings),
+        **lesion_figures(lesions),
+        "versions": versions(),
+    }
+
+
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that shape a mask."""
     found = {"python": platform.python_version(), "petlesion": __version__}

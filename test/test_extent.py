@@ -28,7 +28,7 @@ def test_a_single_voxel_is_as_long_as_its_longest_edge():
 
 
 def test_a_row_of_voxels_is_as_long_as_the_row():
-    assert diameters(np.ones((1, 1, 4)), (9.0, 1.0, 2.5)).tolist() == [10.0]
+    assert diameters(np.ones((1, 1, 4)), (1.0, 1.0, 2.5)).tolist() == [10.0]
 
 
 def test_a_block_is_measured_from_the_centre_of_a_face_to_that_of_another():

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a page shows of a case: projections with the mask's outline, the rotating view, the thumbnails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from petlesion.page.outline import outline
+from petlesion.page.shades import Picture, inverse_grey, resized, shade
+from petlesion.page.thumbnails import Thumbnail, thumbnails
+from petlesion.page.turntable import turntable
+from petlesion.picture import WINDOW_SUV, Projection, project
+
+if TYPE_CHECKING:
+    from petlesion.volume import Volume
+
+MOST_THUMBNAILS = 60  # more would make the page too large to send; the table holds every lesion
+LARGEST_VIEW = 720  # pixels of a view's longer side
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One projection, the head up.
+
+    Attributes:
+        title: "coronal" or "sagittal".
+        picture: The PET, dark where its maximum along the view is high.
+        outline: The mask's outline as the path of an SVG of the picture's size.
+        sides: What lies to the left and to the right of the picture.
+    """
+
+    title: str
+    picture: Picture
+    outline: str
+    sides: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawings:
+    """All pictures of a page."""
+
+    views: tuple[View, ...]
+    frames: tuple[Picture, ...]
+    thumbnails: tuple[Thumbnail, ...]
+    on_ct: bool
+
+
+def draw(pet_suv: Volume, ct_hu: Volume | None, mask: Volume) -> Drawings:
+    """Draw a case.
+
+    Args:
+        pet_suv: PET in SUV by body weight, (Z, Y, X).
+        ct_hu: CT in HU on the PET's grid; None where there is none.
+        mask: Mask, non-zero in lesions, on the PET's grid.
+
+    Raises:
+        GridError: When the mask is not on the PET's grid.
+    """
+    projections = project(pet_suv, mask)
+    longest_mm = max(side for view in projections for side in view.size_mm)
+    return Drawings(
+        tuple(_view(view, LARGEST_VIEW / longest_mm) for view in projections),
+        turntable(pet_suv, mask),
+        thumbnails(pet_suv, ct_hu, mask, MOST_THUMBNAILS),
+        on_ct=ct_hu is not None,
+    )
+
+
+def _view(view: Projection, pixels_per_mm: float) -> View:
+    width, height = (max(1, round(side * pixels_per_mm)) for side in view.size_mm)
+    picture = resized(inverse_grey(shade(view.pet_suv[::-1], WINDOW_SUV)), width, height)
+    rows, columns = view.mask.shape
+    path = outline(view.mask[::-1], (width / columns, height / rows))
+    return View(view.title, picture, path, view.sides)
