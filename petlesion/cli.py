@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from petlesion.commands import (
     clicks,
     evaluate,
+    export_dicom,
     phantom,
     picture,
     prepare,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "segment": segment,
     "report": report,
+    "export-dicom": export_dicom,
     "phantom": phantom,
     "clicks": clicks,
     "evaluate": evaluate,

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from petlesion.page.outline import outline
 from petlesion.page.shades import Picture, inverse_grey, resized, shade
@@ -13,9 +15,13 @@ from petlesion.page.turntable import turntable
 from petlesion.picture import WINDOW_SUV, Projection, project
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from petlesion.volume import Volume
 
 MOST_THUMBNAILS = 60  # more would make the page too large to send; the table holds every lesion
+AIR_SUV = 0.2  # what a projection shows less of than this, all along, is cut away, but for a margin
+MARGIN_MM = 10.0
 LARGEST_VIEW = 720  # pixels of a view's longer side
 
 
@@ -57,7 +63,7 @@ def draw(pet_suv: Volume, ct_hu: Volume | None, mask: Volume) -> Drawings:
     Raises:
         GridError: When the mask is not on the PET's grid.
     """
-    projections = project(pet_suv, mask)
+    projections = [_cropped(view) for view in project(pet_suv, mask)]
     longest_mm = max(side for view in projections for side in view.size_mm)
     return Drawings(
         tuple(_view(view, LARGEST_VIEW / longest_mm) for view in projections),
@@ -65,6 +71,18 @@ def draw(pet_suv: Volume, ct_hu: Volume | None, mask: Volume) -> Drawings:
         thumbnails(pet_suv, ct_hu, mask, MOST_THUMBNAILS),
         on_ct=ct_hu is not None,
     )
+
+
+def _cropped(view: Projection) -> Projection:
+    """The view without the air around the body; both views keep the same rows, since these are the same slices."""
+    seen = (view.pet_suv > AIR_SUV) | view.mask
+    cut = tuple(_span(seen.any(axis=1 - axis), round(MARGIN_MM / view.pixel_mm[1 - axis])) for axis in (0, 1))
+    return replace(view, pet_suv=view.pet_suv[cut], mask=view.mask[cut])
+
+
+def _span(seen: NDArray[np.bool_], margin: int) -> slice:
+    where = np.flatnonzero(seen)
+    return slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin) if where.size else slice(None)
 
 
 def _view(view: Projection, pixels_per_mm: float) -> View:

@@ -72,7 +72,7 @@ def _view(view: View) -> Element:
     picture = _drawing(png_address(view.picture), view.outline, (width, height), words)
     for side, x, anchor in ((left, 8, "start"), (right, width - 8, "end")):
         picture.append(tag("text", side, x=str(x), y="22", text_anchor=anchor))
-    return tag("figure", picture, tag("figcaption", view.title.capitalize()))
+    return tag("figure", picture, tag("figcaption", view.title.capitalize()), style=_share(width, height))
 
 
 def _turntable(drawings: Drawings) -> Element:
@@ -95,7 +95,12 @@ def _turntable(drawings: Drawings) -> Element:
         aria_label="Angle of the rotating view",
     )
     controls = tag("div", tag("button", "Play", type="button", id="play"), slider, class_="controls", hidden="hidden")
-    return tag("figure", frame, controls, tag("figcaption", "Rotating"), class_="turntable")
+    return tag("figure", frame, controls, tag("figcaption", "Rotating"), style=_share(width, height))
+
+
+def _share(width: int, height: int) -> str:
+    """The share of the row that makes a picture as high as its neighbours."""
+    return f"flex: {width / height:.4f} 1 0"
 
 
 def _thumbnail(one: Thumbnail, lesion: Mapping[str, Any], drawings: Drawings) -> Element:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FRAMES = 18  # in half a turn: one every 10 degrees
 VOXEL_MM = 4.0  # what the view is drawn in, or the PET's own voxels where they are larger
+SEEN = 0.24  # a voxel half way between four points has a quarter of each of them, and must not be missed by them all
 AIR_SUV = 0.1  # below it there is nothing to see, and nothing to turn
 
 
@@ -74,9 +75,10 @@ def _frame(body: _Turned, angle: float) -> Picture:
     corners, weights = _sampling(body, angle)
     columns = body.pet.reshape(-1, body.pet.shape[2])
     pet = sum(weight[..., None] * columns[corner] for corner, weight in zip(corners, weights, strict=True))
-    nearest = np.choose(np.argmax(weights, axis=0), corners)
-    seen = np.stack(weights).sum(axis=0) > 0.5
-    inside = body.mask.reshape(-1, body.mask.shape[2])[nearest] & seen[..., None]
+    planes = body.mask.reshape(-1, body.mask.shape[2])
+    inside = np.zeros(np.shape(pet), np.bool_)
+    for corner, weight in zip(corners, weights, strict=True):
+        inside |= planes[corner] & (weight > SEEN)[..., None]
     picture = tinted(np.asarray(pet).max(axis=1).T[::-1], inside.max(axis=1).T[::-1])
     width, height = picture.size
     pixel_mm = min(body.voxel_mm[:2])
