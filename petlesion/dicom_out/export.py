@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from petlesion.dicom_out.author import Author, tracked
+import numpy as np
+
+from petlesion.dicom_out.author import Author, Tracked, tracked
 from petlesion.dicom_out.identity import mark_anonymous, without_identity
-from petlesion.dicom_out.measurements import measurement_report
-from petlesion.dicom_out.segmentation import segmentation
+from petlesion.dicom_out.measurements import Measured, measurement_report
+from petlesion.dicom_out.segmentation import numbered, segmentation
 from petlesion.images import OutputError, reason, shown, staged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from pydicom import Dataset
 
     from petlesion.dicom_out.series import SourceSeries
@@ -33,7 +37,7 @@ class ExportOptions:
         anonymise: Leave out the patient's name, birth date and identifiers, which are copied from the source else.
     """
 
-    author: Author = Author()
+    author: Author = field(default_factory=Author)
     per_lesion: bool = False
     anonymise: bool = False
 
@@ -53,13 +57,26 @@ def objects_of(
         SeriesError: When the mask does not lie on the series' grid.
     """
     source = without_identity(series) if options.anonymise else series
+    numbers = source.planes(numbered(mask))
     names = tracked(len(lesions))
-    segments = segmentation(source, mask, names, options.author, per_lesion=options.per_lesion)
-    report = measurement_report(source, segments, list(zip(lesions, names, strict=True)), options.author)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # highdicom prints names of patients that have no family name
+        segments = segmentation(source, numbers, names, options.author, per_lesion=options.per_lesion)
+        report = measurement_report(source, segments, _measured(source, numbers, lesions, names), options.author)
     made: dict[str, Dataset] = {"seg.dcm": segments, "sr.dcm": report}
     for one in made.values() if options.anonymise else ():
         mark_anonymous(one)
     return made
+
+
+def _measured(
+    series: SourceSeries, numbers: NDArray[np.uint16], lesions: Sequence[Lesion], names: Sequence[Tracked]
+) -> list[Measured]:
+    on: dict[int, list[Dataset]] = {name.number: [] for name in names}
+    for one, plane in zip(series.slices, numbers, strict=True):
+        for number in np.unique(plane[plane > 0]).tolist():
+            on[number].append(one)
+    return [Measured(lesion, name, tuple(on[name.number])) for lesion, name in zip(lesions, names, strict=True)]
 
 
 def write_objects(objects: dict[str, Dataset], folder: Path) -> tuple[Path, ...]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from highdicom import UID
@@ -12,6 +13,7 @@ from highdicom.sr import (
     DeviceObserverIdentifyingAttributes,
     Measurement,
     MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
     ReferencedSegment,
@@ -28,34 +30,44 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from highdicom.seg import Segmentation
+    from pydicom import Dataset
 
     from petlesion.dicom_out.series import SourceSeries
     from petlesion.lesions import Lesion
 
 SERIES_NUMBER = 9002
-CM3 = Code("cm3", "UCUM", "cubic centimeter")
+CM3 = codes.UCUM.CubicCentimeter
 GRAM = Code("g", "UCUM", "gram")  # of SUV in g/ml, times ml
 SUV_UNIT = codes.UCUM.StandardizedUptakeValueBodyWeight
-SUV = Code("126401", "DCM", "SUVbw")
-VOXEL_SUM = Code("126030", "DCM", "Sum of segmented voxel volumes")
+SUV = codes.DCM.Suvbw
+VOXEL_SUM = codes.DCM.SumOfSegmentedVoxelMethodForVolume
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A lesion with its name and the slices of the series on which it lies."""
+
+    lesion: Lesion
+    name: Tracked
+    slices: tuple[Dataset, ...]
 
 
 def measurement_report(
-    series: SourceSeries, segments: Segmentation, lesions: Sequence[tuple[Lesion, Tracked]], author: Author
+    series: SourceSeries, segments: Segmentation, lesions: Sequence[Measured], author: Author
 ) -> Comprehensive3DSR:
-    """Volume, SUVmax, SUVmean, SUVpeak and TLG of each lesion; a report without any where the mask is empty.
+    """Volume, SUVmax, SUVmean, SUVpeak and TLG of each lesion; where the mask is empty, volume and TLG of 0 in all.
 
     Args:
         series: The PET series.
-        segments: The segmentation in which the lesions are found. Where all of them are one segment, a lesion refers
-            to that segment's frames on which it lies.
-        lesions: Each lesion with its name.
+        segments: The segmentation in which the lesions are found. Where all of them are one segment, each refers to
+            that one, and its slices say where.
+        lesions: What was measured.
         author: How the mask came about.
     """
     content = MeasurementReport(
         observation_context=_observer(),
         procedure_reported=PET,
-        imaging_measurements=[_group(series, segments, *lesion, author=author) for lesion in lesions] or None,
+        imaging_measurements=[_group(segments, one, author) for one in lesions] or [_no_lesion(author)],
         title=codes.DCM.ImagingMeasurementReport,
     )
     return Comprehensive3DSR(
@@ -78,25 +90,40 @@ def figures_of(lesion: Lesion) -> list[Measurement]:
         Measurement(SUV, lesion.suv_mean, SUV_UNIT, derivation=codes.SCT.Mean),
         Measurement(SUV, lesion.suv_peak, SUV_UNIT, derivation=codes.DCM.PeakValueWithinROI),
     ]
-    volume = Measurement(codes.SCT.Volume, lesion.volume_ml, CM3, method=VOXEL_SUM)
-    return [volume, *suv, Measurement(codes.DCM.TotalLesionGlycolysis, lesion.tlg, GRAM)]
+    return [_volume(lesion.volume_ml), *suv, _tlg(lesion.tlg)]
 
 
-def _group(
-    series: SourceSeries, segments: Segmentation, lesion: Lesion, name: Tracked, *, author: Author
-) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
+def _group(segments: Segmentation, one: Measured, author: Author) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(name.uid, name.name),
-        referenced_segment=_segment(series, segments, name),
+        tracking_identifier=TrackingIdentifier(one.name.uid, one.name.name),
+        referenced_segment=_segment(segments, one),
         finding_type=CodedConcept.from_code(LESION),
         algorithm_id=author.for_measurements(),
-        measurements=figures_of(lesion),
+        measurements=figures_of(one.lesion),
     )
 
 
-def _segment(series: SourceSeries, segments: Segmentation, name: Tracked) -> ReferencedSegment:
-    number = name.number if segments.number_of_segments > 1 else 1
-    images = [SourceImageForSegmentation(one.SOPClassUID, one.SOPInstanceUID) for one in series.slices]
+def _no_lesion(author: Author) -> MeasurementsAndQualitativeEvaluations:
+    """What the template wants at least one of."""
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(UID(), "No lesion"),
+        finding_type=CodedConcept.from_code(LESION),
+        algorithm_id=author.for_measurements(),
+        measurements=[_volume(0.0), _tlg(0.0)],
+    )
+
+
+def _volume(volume_ml: float) -> Measurement:
+    return Measurement(codes.SCT.Volume, volume_ml, CM3, method=VOXEL_SUM)
+
+
+def _tlg(tlg: float) -> Measurement:
+    return Measurement(codes.DCM.TotalLesionGlycolysis, tlg, GRAM)
+
+
+def _segment(segments: Segmentation, one: Measured) -> ReferencedSegment:
+    number = one.name.number if segments.number_of_segments > 1 else 1
+    images = [SourceImageForSegmentation(image.SOPClassUID, image.SOPInstanceUID) for image in one.slices]
     return ReferencedSegment(segments.SOPClassUID, segments.SOPInstanceUID, number, source_images=images)
 
 

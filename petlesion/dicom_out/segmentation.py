@@ -17,6 +17,8 @@ from petlesion.volume import Volume
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from petlesion.dicom_out.series import SourceSeries
 
 SERIES_NUMBER = 9001
@@ -24,25 +26,21 @@ RED = CIELabColor(53.0, 68.0, 42.0)
 
 
 def segmentation(
-    series: SourceSeries, mask: Volume, lesions: Sequence[Tracked], author: Author, *, per_lesion: bool
+    series: SourceSeries, numbers: NDArray[np.uint16], lesions: Sequence[Tracked], author: Author, *, per_lesion: bool
 ) -> Segmentation:
     """The mask as a binary segmentation that refers to every slice of its series.
 
     Args:
         series: The PET series.
-        mask: Non-zero in lesions, (Z, Y, X), on the series' grid.
-        lesions: The names of the mask's 26-connected components in the order of `measure_lesions`.
+        numbers: Each lesion's number in its pixels, 0 elsewhere, (slices, rows, columns): the planes of `numbered`.
+        lesions: The lesions' names.
         author: How the mask came about.
         per_lesion: One segment for each lesion; without it, and where the mask is empty, one for all of them.
-
-    Raises:
-        SeriesError: When the mask does not lie on the series' grid.
     """
-    pixels = series.planes(numbered(mask))
     apart = per_lesion and len(lesions) > 0
     return Segmentation(
         source_images=series.slices,
-        pixel_array=pixels if apart else (pixels > 0).astype(np.uint8),
+        pixel_array=numbers if apart else (numbers > 0).astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=_segments(lesions, author) if apart else [_segment(1, "Lesions", UID(), author)],
         series_instance_uid=UID(),
@@ -52,7 +50,7 @@ def segmentation(
         content_label="LESIONS",
         content_description="Tumour lesions. For research use only.",
         series_description="Lesion segmentation (petlesion, research use only)",
-        omit_empty_frames=bool(pixels.any()),
+        omit_empty_frames=bool(numbers.any()),
         **author.equipment,
     )
 
