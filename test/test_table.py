@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from petlesion.table import lesion_table
+from petlesion.table import lesion_table, lesions_csv
 
 NOTICE = "For research use only; not a medical device."
 
@@ -57,3 +57,21 @@ def test_a_fallback_is_not_shown_as_a_measurement():
 def test_what_is_no_report_is_refused():
     with pytest.raises(KeyError, match="fallback"):
         lesion_table({})
+
+
+def test_without_a_tracer_the_sums_say_so():
+    """As in the report of a mask that was given."""
+    assert "(tracer not asked for)" in lesion_table(report() | {"tracer": None})
+
+
+def test_csv_has_a_column_for_each_figure_and_each_part_of_a_point():
+    one = lesion(1, 2.5) | {"n_voxels": 5, "longest_diameter_mm": 12.5, "centroid_xyz": [4, 5.5, 6]}
+    assert lesions_csv(report(one)).splitlines() == [
+        "number,n_voxels,volume_ml,suv_max,suv_mean,suv_peak,tlg,longest_diameter_mm,"
+        "centroid_mm_x,centroid_mm_y,centroid_mm_z,centroid_voxel_x,centroid_voxel_y,centroid_voxel_z",
+        "1,5,2.5,8.04,5.0,7.0,12.5,12.5,1.0,-20.4,300.0,4,5.5,6",
+    ]
+
+
+def test_csv_of_no_lesion_is_its_head():
+    assert len(lesions_csv(report()).splitlines()) == 1
