@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from highdicom import UID, AlgorithmIdentificationSequence
 from highdicom.sr import AlgorithmIdentification
-from pydicom.sr.codedict import Code, codes
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from petlesion import __version__
 
@@ -33,16 +34,6 @@ class Author:
     def algorithm_type(self) -> str:
         """The kind of algorithm in DICOM's words."""
         return "SEMIAUTOMATIC" if self.guided else "AUTOMATIC"
-
-    @property
-    def equipment(self) -> dict[str, str]:
-        """The attributes of the equipment that every object needs."""
-        return {
-            "manufacturer": NAME,
-            "manufacturer_model_name": NAME,
-            "software_versions": __version__,
-            "device_serial_number": __version__,
-        }
 
     def for_segments(self) -> AlgorithmIdentificationSequence:
         """The algorithm, for a segment."""

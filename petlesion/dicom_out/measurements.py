@@ -21,7 +21,8 @@ from highdicom.sr import (
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
-from pydicom.sr.codedict import Code, codes
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 
 from petlesion import __version__
 from petlesion.dicom_out.author import LESION, NAME, PET, Author, Tracked

@@ -10,8 +10,9 @@ from highdicom import UID
 from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 
+from petlesion import __version__
 from petlesion.components import Components
-from petlesion.dicom_out.author import CATEGORY, LESION, Author, Tracked
+from petlesion.dicom_out.author import CATEGORY, LESION, NAME, Author, Tracked
 from petlesion.volume import Volume
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ def segmentation(
         content_description="Tumour lesions. For research use only.",
         series_description="Lesion segmentation (petlesion, research use only)",
         omit_empty_frames=bool(numbers.any()),
-        **author.equipment,
+        content_creator_name=f"{NAME}^",
+        manufacturer=NAME,
+        manufacturer_model_name=NAME,
+        software_versions=__version__,
+        device_serial_number=__version__,
     )
 
 

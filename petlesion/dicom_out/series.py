@@ -122,4 +122,4 @@ def _corners(one: Dataset, grid: Grid) -> NDArray[np.float64]:
     row_mm, column_mm = map(float, one.PixelSpacing)  # between rows, between columns
     first = np.array(one.ImagePositionPatient, float)
     ends = [first, first + across * column_mm * (one.Columns - 1), first + down * row_mm * (one.Rows - 1)]
-    return np.array([grid.index_of(tuple(map(float, end))) for end in ends])
+    return np.array([grid.index_of((float(x), float(y), float(z))) for x, y, z in ends])

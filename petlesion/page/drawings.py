@@ -76,13 +76,14 @@ def draw(pet_suv: Volume, ct_hu: Volume | None, mask: Volume) -> Drawings:
 def _cropped(view: Projection) -> Projection:
     """The view without the air around the body; both views keep the same rows, since these are the same slices."""
     seen = (view.pet_suv > AIR_SUV) | view.mask
-    cut = tuple(_span(seen.any(axis=1 - axis), round(MARGIN_MM / view.pixel_mm[1 - axis])) for axis in (0, 1))
+    pixel_x, pixel_y = view.pixel_mm
+    rows, columns = np.nonzero(seen)
+    cut = (_span(rows, round(MARGIN_MM / pixel_y)), _span(columns, round(MARGIN_MM / pixel_x)))
     return replace(view, pet_suv=view.pet_suv[cut], mask=view.mask[cut])
 
 
-def _span(seen: NDArray[np.bool_], margin: int) -> slice:
-    where = np.flatnonzero(seen)
-    return slice(max(0, int(where[0]) - margin), int(where[-1]) + 1 + margin) if where.size else slice(None)
+def _span(where: NDArray[np.intp], margin: int) -> slice:
+    return slice(max(0, int(where.min()) - margin), int(where.max()) + 1 + margin) if where.size else slice(None)
 
 
 def _view(view: Projection, pixels_per_mm: float) -> View:

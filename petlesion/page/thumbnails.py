@@ -107,5 +107,4 @@ class _Square:
 
 def _large(share: NDArray[np.float32]) -> NDArray[np.float32]:
     grey = np.asarray(resized(inverse_grey(share), PIXELS, PIXELS), np.float32)
-    large: NDArray[np.float32] = 1 - grey / 255
-    return large
+    return (1 - grey / 255).astype(np.float32)
