@@ -66,7 +66,7 @@ def png_address(picture: Picture) -> str:
 
 def jpeg_address(picture: Picture) -> str:
     """The picture as the `data:` address of a JPEG, with colours as fine as shades."""
-    return _address(picture, "JPEG", quality=88, subsampling=0)
+    return _address(picture, "JPEG", quality=85, subsampling=0)
 
 
 def _address(picture: Picture, kind: str, **options: object) -> str:

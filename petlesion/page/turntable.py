@@ -73,16 +73,28 @@ def _pooled(array: NDArray[Any], steps: list[int]) -> NDArray[Any]:
 
 def _frame(body: _Turned, angle: float) -> Picture:
     corners, weights = _sampling(body, angle)
-    columns = body.pet.reshape(-1, body.pet.shape[2])
-    pet = sum(weight[..., None] * columns[corner] for corner, weight in zip(corners, weights, strict=True))
-    planes = body.mask.reshape(-1, body.mask.shape[2])
-    inside = np.zeros(np.shape(pet), np.bool_)
+    pet, mask = (array.reshape(-1, array.shape[2]) for array in (body.pet, body.mask))
+    seen = pet.any(axis=1) | mask.any(axis=1)
+    lit = np.flatnonzero(sum(seen[c] & (w > 0) for c, w in zip(corners, weights, strict=True)))  # the rest is air
+    shades = np.zeros((lit.size, pet.shape[1]), np.float32)
+    inside = np.zeros(shades.shape, np.bool_)
     for corner, weight in zip(corners, weights, strict=True):
-        inside |= planes[corner] & (weight > SEEN)[..., None]
-    picture = tinted(np.asarray(pet).max(axis=1).T[::-1], inside.max(axis=1).T[::-1])
-    width, height = picture.size
-    pixel_mm = min(body.voxel_mm[:2])
-    return resized(picture, width, round(height * body.voxel_mm[2] / pixel_mm)) if width else picture
+        rows, part = corner.ravel()[lit], weight.ravel()[lit, None]
+        shades += part * pet[rows]
+        inside |= mask[rows] & (part > SEEN)
+    columns, depths = corners[0].shape
+    flat = [_highest(array, lit // depths, columns).T[::-1] for array in (shades, inside)]
+    height = round(len(flat[0]) * body.voxel_mm[2] / min(body.voxel_mm[:2]))
+    return resized(tinted(*flat), columns, max(1, height))
+
+
+def _highest(values: NDArray[Any], column: NDArray[np.intp], columns: int) -> NDArray[Any]:
+    """The maximum over the points, (N, head), of each column, (columns, head); 0 in one without points."""
+    highest = np.zeros((columns, values.shape[1]), values.dtype)
+    begins = np.flatnonzero(np.diff(column, prepend=-1))
+    if begins.size:
+        highest[column[begins]] = np.maximum.reduceat(values, begins, axis=0)
+    return highest
 
 
 def _sampling(body: _Turned, angle: float) -> tuple[list[NDArray[np.intp]], list[NDArray[np.float32]]]:
