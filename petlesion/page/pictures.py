@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from petlesion.page.drawings import Drawings, View
     from petlesion.page.thumbnails import Thumbnail
 
+BESIDE = 8  # a number's distance from the centroid that it belongs to, in pixels
 SIDES = {"R": "right", "L": "left", "A": "front", "P": "back"}
 
 
@@ -27,7 +28,7 @@ def projections(drawings: Drawings) -> Element:
     scale = tag(
         "p",
         tag("span", class_="scale grey", aria_hidden="true"),
-        f"SUV {low:g} (white) to {high:g} and above (black); mask in red.",
+        f"SUV {low:g} (white) to {high:g} and above (black); mask in red, the largest lesions numbered.",
         class_="legend",
     )
     figures = [_view(view) for view in drawings.views]
@@ -66,11 +67,14 @@ def frame_addresses(drawings: Drawings) -> list[str]:
 
 def _view(view: View) -> Element:
     width, height = view.picture.size
-    left, right = view.sides
-    words = f"{view.title.capitalize()} projection of the PET, {SIDES[left]} to {SIDES[right]}, "
+    before, after = view.sides
+    words = f"{view.title.capitalize()} projection of the PET, {SIDES[before]} to {SIDES[after]}, "
     words += "the mask outlined in red" if view.outline else "without any lesion in the mask"
     picture = _drawing(png_address(view.picture), view.outline, (width, height), words)
-    for side, x, anchor in ((left, 8, "start"), (right, width - 8, "end")):
+    for number, right, down in view.marks:
+        mark = tag("text", str(number), x=f"{right + BESIDE:.0f}", y=f"{down - BESIDE:.0f}", class_="number")
+        picture.append(mark)
+    for side, x, anchor in ((before, 8, "start"), (after, width - 8, "end")):
         picture.append(tag("text", side, x=str(x), y="22", text_anchor=anchor))
     return tag("figure", picture, tag("figcaption", view.title.capitalize()), style=_share(width, height))
 

@@ -55,11 +55,11 @@ def thumbnails(pet_suv: Volume, ct_hu: Volume | None, mask: Volume, most: int) -
     pet, spacing_mm = along_the_body(pet_suv)
     ct = None if ct_hu is None else along_the_body(ct_hu)[0]
     inside = along_the_body(mask)[0] != 0
-    lesions = zip(range(1, most + 1), _lesions(mask), strict=False)
+    lesions = zip(range(1, most + 1), lesions_along_the_body(mask), strict=False)
     return tuple(_thumbnail(number, voxels, (pet, ct, inside), spacing_mm[:2]) for number, voxels in lesions)
 
 
-def _lesions(mask: Volume) -> Iterator[NDArray[np.intp]]:
+def lesions_along_the_body(mask: Volume) -> Iterator[NDArray[np.intp]]:
     """The voxels of each lesion along the body, (N, 3), in the order of `measure_lesions`."""
     parts = Components.of(mask.array_zyx != 0, connectivity=26)
     voxels = np.argwhere(parts.inside_zyx) + [side.start for side in parts.box]

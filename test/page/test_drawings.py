@@ -47,3 +47,17 @@ def test_a_mask_on_another_grid_is_refused():
     grid, other = Grid((4, 5, 6), (4.0, 4.0, 4.0)), Grid((4, 5, 6), (4.0, 4.0, 5.0))
     with pytest.raises(GridError, match="on the PET's grid"):
         draw(Volume(np.ones((6, 5, 4)), grid), None, Volume(np.ones((6, 5, 4)), other))
+
+
+def test_a_number_stands_where_its_lesion_is():
+    """One voxel (x, y, z) = (12, 30, 6) of a body that spans x 10..19, y 20..39 and all 8 slices."""
+    grid = Grid((40, 60, 8), (4.0, 4.0, 4.0))
+    pet, mask = np.zeros(grid.shape_zyx, np.float32), np.zeros(grid.shape_zyx, np.uint8)
+    pet[:, 20:40, 10:20], mask[6, 30, 12] = 1.0, 1
+    coronal, sagittal = draw(Volume(pet, grid), None, Volume(mask, grid)).views
+    for view, column, columns in ((coronal, 12 - 8, 10 + 4), (sagittal, 30 - 18, 20 + 4)):  # with margins of 2 voxels
+        width, height = view.picture.size
+        ((number, x, y),) = view.marks
+        assert number == 1
+        assert x / width == pytest.approx((column + 0.5) / columns)
+        assert y / height == pytest.approx(1 - 6.5 / 8)
