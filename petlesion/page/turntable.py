@@ -73,9 +73,10 @@ def _pooled(array: NDArray[Any], steps: list[int]) -> NDArray[Any]:
 
 def _frame(body: _Turned, angle: float) -> Picture:
     corners, weights = _sampling(body, angle)
-    pet, mask = (array.reshape(-1, array.shape[2]) for array in (body.pet, body.mask))
-    seen = pet.any(axis=1) | mask.any(axis=1)
-    lit = np.flatnonzero(sum(seen[c] & (w > 0) for c, w in zip(corners, weights, strict=True)))  # the rest is air
+    pet, mask = body.pet.reshape(-1, body.pet.shape[2]), body.mask.reshape(-1, body.mask.shape[2])
+    seen: NDArray[np.bool_] = np.logical_or(pet.any(axis=1), mask.any(axis=1))
+    points = [seen[corner] & (weight > 0) for corner, weight in zip(corners, weights, strict=True)]
+    lit = np.flatnonzero(np.logical_or.reduce(points))  # the rest is air
     shades = np.zeros((lit.size, pet.shape[1]), np.float32)
     inside = np.zeros(shades.shape, np.bool_)
     for corner, weight in zip(corners, weights, strict=True):
