@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--report", type=Path, metavar="FILE", help="report.json of the mask: names the recipe in the objects")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the objects; it is made")
     add("--per-lesion", action="store_true", help="one segment for each lesion instead of one for all")
+    add(
+        "--rtstruct", action="store_true", help="write the lesions' contours too, as an RT structure set (rtstruct.dcm)"
+    )
     add("--guided", action="store_true", help="a person had a part in the mask, by clicks or corrections: the objects "
         "call the algorithm semi-automatic")  # fmt: skip
     add("--anonymise", action="store_true", help="leave out the patient's name, birth date and identifiers")
@@ -41,7 +44,7 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
     read = read_image(arguments.mask, "mask")
     mask = LesionMask.of(read.array_zyx != 0, read.grid)
     lesions = measure_lesions(mask, read_image(arguments.pet, "PET"))
-    options = ExportOptions(author, arguments.per_lesion, arguments.anonymise)
+    options = ExportOptions(author, arguments.per_lesion, arguments.anonymise, arguments.rtstruct)
     series = SourceSeries.read(arguments.series)
     for path in write_objects(objects_of(series, mask, lesions, options), arguments.out):
         print(path)

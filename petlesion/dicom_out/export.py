@@ -13,6 +13,7 @@ from petlesion.dicom_out.author import Author, Tracked, tracked
 from petlesion.dicom_out.identity import mark_anonymous, without_identity
 from petlesion.dicom_out.measurements import Measured, measurement_report
 from petlesion.dicom_out.segmentation import numbered, segmentation
+from petlesion.dicom_out.structures import structure_set
 from petlesion.images import OutputError, reason, shown, staged
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ class ExportOptions:
     Attributes:
         author: How the mask came about.
         per_lesion: One segment for each lesion instead of one for all.
+        contours: Make a structure set beside segmentation and report.
         anonymise: Leave out the patient's name, birth date and identifiers, which are copied from the source else.
     """
 
     author: Author = field(default_factory=Author)
     per_lesion: bool = False
     anonymise: bool = False
+    contours: bool = False
 
 
 def objects_of(
@@ -64,6 +67,8 @@ def objects_of(
         segments = segmentation(source, numbers, names, options.author, per_lesion=options.per_lesion)
         report = measurement_report(source, segments, _measured(source, numbers, lesions, names), options.author)
     made: dict[str, Dataset] = {"seg.dcm": segments, "sr.dcm": report}
+    if options.contours:
+        made["rtstruct.dcm"] = structure_set(source, numbers, names, options.author)
     for one in made.values() if options.anonymise else ():
         mark_anonymous(one)
     return made

@@ -41,7 +41,11 @@ def exported(folder, *voxels, **options):
 
 @needs_dciodvfy
 @pytest.mark.parametrize("voxels", [VOXELS, ()], ids=["lesions", "empty"])
-@pytest.mark.parametrize("options", [{}, {"per_lesion": True, "anonymise": True}], ids=["one", "per lesion"])
+@pytest.mark.parametrize(
+    "options",
+    [{"contours": True}, {"per_lesion": True, "anonymise": True, "contours": True}],
+    ids=["one", "per lesion"],
+)
 def test_the_validator_finds_no_error(tmp_path, voxels, options):
     files, _, _ = exported(tmp_path, *voxels, **options)
     for path in files.values():
@@ -172,7 +176,7 @@ def test_the_patient_is_copied_from_the_series(tmp_path):
 
 
 def test_anonymised_objects_hold_none_of_the_names_and_identifiers(tmp_path):
-    files, _, series = exported(tmp_path, *VOXELS, anonymise=True)
+    files, _, series = exported(tmp_path, *VOXELS, anonymise=True, contours=True)
     for path in files.values():
         content = path.read_bytes()
         assert [name for name in NAMES if name.encode() in content] == []
