@@ -41,6 +41,7 @@ NEVER_FOR_A_CASE = {
     "batchgenerators",
     "pooch",
     "requests",
+    "highdicom",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

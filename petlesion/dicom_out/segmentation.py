@@ -13,6 +13,7 @@ from highdicom.seg import Segmentation, SegmentDescription
 from petlesion import __version__
 from petlesion.components import Components
 from petlesion.dicom_out.author import CATEGORY, LESION, NAME, Author, Tracked
+from petlesion.lesions import LesionMaskError
 from petlesion.volume import Volume
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from petlesion.dicom_out.series import SourceSeries
 
 SERIES_NUMBER = 9001
+MOST_SEGMENTS = 65535
 RED = CIELabColor(53.0, 68.0, 42.0)
 
 
@@ -61,8 +63,16 @@ def segmentation(
 
 
 def numbered(mask: Volume) -> Volume:
-    """The mask with each lesion's number in its voxels, (Z, Y, X), numbered as by `measure_lesions`."""
+    """The mask with each lesion's number in its voxels, (Z, Y, X), numbered as by `measure_lesions`.
+
+    Raises:
+        LesionMaskError: When there are more lesions than a segmentation can number.
+    """
     parts = Components.of(mask.array_zyx != 0, connectivity=26)
+    if parts.count > MOST_SEGMENTS:
+        raise LesionMaskError(
+            f"a DICOM segmentation numbers up to {MOST_SEGMENTS} lesions; the mask has {parts.count}: remove small ones"
+        )
     numbers = np.empty(parts.count, np.uint16)
     numbers[np.argsort(-parts.sizes(), kind="stable")] = np.arange(1, parts.count + 1)
     array = np.zeros(mask.grid.shape_zyx, np.uint16)
