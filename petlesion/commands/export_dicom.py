@@ -38,15 +38,19 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
     from petlesion.dicom_out.export import ExportOptions, objects_of, write_objects
     from petlesion.dicom_out.series import SourceSeries
     from petlesion.images import read_image
-    from petlesion.lesions import LesionMask, measure_lesions
+    from petlesion.lesions import LesionMask, LesionMaskError, measure_lesions
 
     author = Author(_recipe(arguments.report), arguments.guided)
     read = read_image(arguments.mask, "mask")
     mask = LesionMask.of(read.array_zyx != 0, read.grid)
-    lesions = measure_lesions(mask, read_image(arguments.pet, "PET"))
     options = ExportOptions(author, arguments.per_lesion, arguments.anonymise, arguments.rtstruct)
     series = SourceSeries.read(arguments.series)
-    for path in write_objects(objects_of(series, mask, lesions, options), arguments.out):
+    try:
+        lesions = measure_lesions(mask, read_image(arguments.pet, "PET"))
+        objects = objects_of(series, mask, lesions, options)
+    except LesionMaskError as error:
+        raise UsageError(str(error)) from error
+    for path in write_objects(objects, arguments.out):
         print(path)
     return 0
 

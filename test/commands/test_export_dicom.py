@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from petlesion.cli import main
 from petlesion.images import write_mask
 from petlesion.itk import to_image
+from petlesion.volume import Grid
 from test.dicom_out.series import mask_and_pet, pet_slices
 
 
@@ -50,3 +51,11 @@ def test_a_report_that_is_none_is_a_usage_error(files, tmp_path, capsys):
 def test_a_folder_without_a_series_is_a_bad_input(files, tmp_path, capsys):
     assert run(files | {"--series": str(tmp_path)}) == 3
     assert "one PET series" in capsys.readouterr().err
+
+
+def test_a_pet_on_another_grid_is_a_usage_error(files, tmp_path, capsys):
+    _, pet = mask_and_pet(grid=Grid((5, 5, 5), (4.0, 4.0, 4.0)))
+    sitk.WriteImage(to_image(pet), str(tmp_path / "pet.mha"))
+    assert run(files) == 2
+    assert "share one grid" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
