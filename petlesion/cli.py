@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from petlesion.commands import (
     clicks,
     evaluate,
+    export_dicom,
     phantom,
     picture,
     prepare,
     rank,
+    report,
     segment,
     systems,
     table,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "segment": segment,
+    "report": report,
+    "export-dicom": export_dicom,
     "phantom": phantom,
     "clicks": clicks,
     "evaluate": evaluate,

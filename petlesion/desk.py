@@ -24,7 +24,7 @@ from petlesion.volume import Volume
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from petlesion.case import Admission
+    from petlesion.case import Admission, PetCtCase
 
 LastResort = tuple[str, Volume, Clicks, tuple[str, ...]]  # name, PET in SUV, clicks on it, warnings
 
@@ -41,17 +41,21 @@ class Desk(Protocol):
     def read_pet(self, options: ReadOptions) -> LastResort | None:
         """What a mask of last resort needs; None where none is written here."""
 
-    def write(self, mask: Volume, name: str, report: dict[str, Any]) -> Path:
-        """Write mask and report; the mask's path. OutputError where that fails."""
+    def write(self, mask: Volume, name: str, report: dict[str, Any], case: PetCtCase | None = None) -> Path:
+        """Write mask and report; the mask's path. OutputError where that fails.
+
+        `case` is for the pictures of a report that has some; None where it could not be read.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class SocketDesk:
-    """The folders of the platform."""
+    """The folders of the platform; with `page`, lesions.csv and report.html are written beside report.json."""
 
     input_dir: Path
     output_dir: Path
     slug: str = MASK_SLUG
+    page: bool = False
 
     def check(self) -> tuple[str, ...]:
         """See `Desk`."""
@@ -65,27 +69,31 @@ class SocketDesk:
         """See `Desk`."""
         return read_pet(self.input_dir, options)
 
-    def write(self, mask: Volume, name: str, report: dict[str, Any]) -> Path:
+    def write(self, mask: Volume, name: str, report: dict[str, Any], case: PetCtCase | None = None) -> Path:
         """See `Desk`."""
-        return write_result(mask, name, report, self.output_dir, self.slug)
+        path = write_result(mask, name, report, self.output_dir, self.slug)
+        if self.page:
+            _write_pages(self.output_dir, report, mask, case)
+        return path
 
 
 @dataclass(frozen=True, slots=True)
 class FileDesk:
-    """Files that a user names; `clicks` and `report` may be left out."""
+    """Files that a user names; `clicks`, `report` and `folder`, that of all reports, may be left out."""
 
     ct: Path
     pet: Path
     clicks: Path | None
     mask: Path
     report: Path | None
+    folder: Path | None = None
 
     def check(self) -> tuple[str, ...]:
         """See `Desk`."""
         if image_suffix(self.mask) is None or self.mask.is_dir():
             raise OutputError(f"a mask is a file with one of {', '.join(SUFFIXES)}; got {shown(self.mask)}")
-        for path in (self.mask, self.report):
-            folder = (path or self.mask).absolute().parent
+        folders = [path.absolute().parent for path in (self.mask, self.report) if path]
+        for folder in [*folders, *([_first_there(self.folder.absolute())] if self.folder else [])]:
             if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
                 raise OutputError(f"results go into a writable folder; {shown(folder)} is none for uid {os.getuid()}")
         return ()
@@ -98,9 +106,30 @@ class FileDesk:
         """See `Desk`: a person who is there mends the case instead."""
         return None
 
-    def write(self, mask: Volume, name: str, report: dict[str, Any]) -> Path:  # noqa: ARG002 - the protocol's
+    def write(
+        self,
+        mask: Volume,
+        name: str,  # noqa: ARG002 - the protocol's
+        report: dict[str, Any],
+        case: PetCtCase | None = None,
+    ) -> Path:
         """See `Desk`."""
         write_mask(mask, self.mask)
         if self.report is not None:
             write_report(report, self.report)
+        if self.folder is not None:
+            write_report(report, self.folder / "report.json")
+            _write_pages(self.folder, report, mask, case)
         return self.mask
+
+
+def _first_there(folder: Path) -> Path:
+    """The folder, or the first above it that is there: it will be made in that one."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
+
+
+def _write_pages(folder: Path, report: dict[str, Any], mask: Volume, case: PetCtCase | None) -> None:
+    from petlesion.page.drawings import draw  # noqa: PLC0415 - what only a page is to pay
+    from petlesion.page.folder import write_pages  # noqa: PLC0415
+
+    write_pages(folder, report, draw(case.pet_suv, case.ct_hu, mask) if case else None)

@@ -58,13 +58,16 @@ def main(argv: Sequence[str] | None = None, *, started_s: float, on_error: str =
         "--output", type=Path, default=Path("/output"), help="folder of the mask (default: %(default)s)"
     )
     parser.add_argument("--slug", default=MASK_SLUG, help="output socket (default: %(default)s)")
+    parser.add_argument(
+        "--page", action="store_true", help="write lesions.csv and report.html beside report.json (seconds more)"
+    )
     add_run_options(parser, on_error)
     arguments = parser.parse_args(argv)
     try:
         options = run_options(arguments, started_s)
     except ValueError as error:
         parser.error(str(error))
-    return run(options, SocketDesk(arguments.input, arguments.output, arguments.slug))
+    return run(options, SocketDesk(arguments.input, arguments.output, arguments.slug, arguments.page))
 
 
 def run(options: RunOptions, desk: Desk) -> int:
@@ -102,7 +105,7 @@ def _process(options: RunOptions, desk: Desk) -> int:
         LOG.warning("warning: %s", warning)
     result = segment(admission.case, store, options.limits, options.recipe, ProgressLine())
     report = report_of(result, case_name=admission.case.name, recipe_name=options.recipe.name, warnings=warnings)
-    path = desk.write(result.mask, admission.case.name, report)
+    path = desk.write(result.mask, admission.case.name, report, admission.case)
     LOG.info("%d lesions, %.1f ml in all: %s", len(result.lesions), report["tmtv_ml"], path)
     if result.stopped:
         LOG.warning("petlesion: stopped early (%s); the mask is that of the finished sweeps", result.stopped)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from petlesion.components import Components
+from petlesion.extent import farthest_mm, longest_diameters_mm
 from petlesion.volume import Grid, Triple, Volume
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The sphere of 1 ml over which SUVpeak is the mean: (4/3) pi r^3 = 1000 mm^3, r = 6.2 mm (PERCIST; Wahl et al.,
-# J Nucl Med 2009;50:122S).
+# J Nucl Med 2009;50:122S). A voxel counts whole where its centre lies in the sphere, and the sphere stands on each of
+# the lesion's voxels in turn, as in the IBSI manual's global intensity peak (Zwanenburg et al., Radiology
+# 2020;295:328; feature 0F91).
 PEAK_RADIUS_MM = (3 * 1000 / (4 * math.pi)) ** (1 / 3)
 
 
@@ -62,6 +65,7 @@ class Lesion:
         suv_peak: Highest mean SUV over the voxels of a sphere of 1 ml (radius 6.2 mm) whose centre is one of the
             lesion's voxels. The sphere may reach out of the lesion; where it leaves the image, the rest counts.
         tlg: Total lesion glycolysis, SUVmean times volume, in ml (with PSMA, the total lesion uptake).
+        longest_diameter_mm: Largest distance between the centres of two of its outer faces, in mm.
         centroid_xyz: Mean of its voxel indices (x, y, z).
         centroid_mm: World position of the centroid in mm.
     """
@@ -73,6 +77,7 @@ class Lesion:
     suv_mean: float
     suv_peak: float
     tlg: float
+    longest_diameter_mm: float
     centroid_xyz: Triple
     centroid_mm: Triple
 
@@ -103,12 +108,22 @@ def total_tlg(lesions: Iterable[Lesion]) -> float:
     return sum((lesion.tlg for lesion in lesions), 0.0)
 
 
+def dmax_mm(lesions: Iterable[Lesion]) -> float | None:
+    """The largest distance between the centroids of two lesions in mm; None where there are not two.
+
+    Centroids, as where it was introduced (Cottereau et al., J Nucl Med 2020;61:40 and Ann Oncol 2021;32:404).
+    """
+    centroids = np.array([lesion.centroid_mm for lesion in lesions])
+    return farthest_mm(centroids) if len(centroids) > 1 else None
+
+
 def _measured(parts: Components, pet_suv: Volume) -> tuple[Lesion, ...]:
     grid, suv = pet_suv.grid, parts.values(pet_suv.array_zyx).astype(np.float64)
     sizes, sums, highest = parts.sizes(), parts.sums(suv), parts.maxima(suv)
     indices_zyx = _indices_zyx(parts)
     peaks = parts.maxima(_sphere_means(indices_zyx, pet_suv))
     centroids = [parts.sums(index) / sizes for index in indices_zyx[::-1]]
+    diameters = longest_diameters_mm(parts, grid.spacing_zyx_mm)
     lesions = []
     for number, k in enumerate(np.argsort(-sizes, kind="stable").tolist(), start=1):
         x, y, z = (float(axis[k]) for axis in centroids)
@@ -121,6 +136,7 @@ def _measured(parts: Components, pet_suv: Volume) -> tuple[Lesion, ...]:
                 suv_mean=float(sums[k] / sizes[k]),
                 suv_peak=float(peaks[k]),
                 tlg=float(sums[k]) * grid.voxel_ml,
+                longest_diameter_mm=float(diameters[k]),
                 centroid_xyz=(x, y, z),
                 centroid_mm=grid.world_mm((x, y, z)),
             )

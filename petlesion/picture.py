@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from petlesion.volume import Grid
+
 WINDOW_SUV = (0.0, 10.0)
 HEIGHT_INCHES = 8.0
 WIDTH_INCHES = (3.0, 14.0)  # of a view's height or width alone, lest a flat volume makes a ribbon
@@ -88,25 +90,39 @@ def project(pet_suv: Volume, mask: Volume) -> tuple[Projection, Projection]:
     """
     if not mask.grid.same_as(pet_suv.grid):
         raise GridError("a picture needs the mask on the PET's grid; resample one of them first")
-    pet_xyz, (left, back, head) = _along_the_body(pet_suv)
-    inside_xyz, _ = _along_the_body(mask.with_array(mask.array_zyx != 0))
+    pet_xyz, (left, back, head) = along_the_body(pet_suv)
+    inside_xyz, _ = along_the_body(mask.with_array(mask.array_zyx != 0))
     return (
         Projection("coronal", pet_xyz.max(axis=1).T, inside_xyz.max(axis=1).T, (left, head), ("R", "L")),
         Projection("sagittal", pet_xyz.max(axis=0).T, inside_xyz.max(axis=0).T, (back, head), ("A", "P")),
     )
 
 
-def _along_the_body(volume: Volume) -> tuple[NDArray[Any], Triple]:
+def along_the_body(volume: Volume) -> tuple[NDArray[Any], Triple]:
     """The array as (left, back, head), each growing that way, and its spacing in mm in this order.
 
     An oblique grid is shown along its own axes, each under the name of the body axis that it is nearest to.
     """
-    towards = np.asarray(volume.grid.direction).reshape(3, 3)  # columns: the index axes in the patient
-    order = max(permutations(range(3)), key=lambda axes: sum(abs(towards[w, i]) for w, i in enumerate(axes)))
+    order, backwards = _body_axes(volume.grid)
     array = volume.array_zyx.transpose(2, 1, 0).transpose(order)
-    backwards = tuple(w for w, i in enumerate(order) if towards[w, i] < 0)
     left, back, head = (volume.grid.spacing_mm[i] for i in order)
     return np.flip(array, backwards), (left, back, head)
+
+
+def voxels_along_the_body(voxels_zyx: NDArray[np.intp], grid: Grid) -> NDArray[np.intp]:
+    """Indices (z, y, x), (N, 3), of a grid as those of `along_the_body`: (left, back, head)."""
+    order, backwards = _body_axes(grid)
+    along = voxels_zyx[:, ::-1][:, order]
+    for way in backwards:
+        along[:, way] = grid.size_xyz[order[way]] - 1 - along[:, way]
+    return along
+
+
+def _body_axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Which index axis runs along left, back and head, and which of the three run the other way."""
+    towards = np.asarray(grid.direction).reshape(3, 3)  # columns: the index axes in the patient
+    order = max(permutations(range(3)), key=lambda axes: sum(abs(towards[w, i]) for w, i in enumerate(axes)))
+    return order, tuple(w for w, i in enumerate(order) if towards[w, i] < 0)
 
 
 def _figure_inches(views: tuple[Projection, ...]) -> tuple[float, float]:

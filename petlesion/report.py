@@ -8,9 +8,11 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from petlesion import __version__
-from petlesion.lesions import tmtv_ml, total_tlg
+from petlesion.lesions import dmax_mm, tmtv_ml, total_tlg
 
 if TYPE_CHECKING:  # the report reads a result; it does not need the machinery that made it
+    from collections.abc import Sequence
+
     from petlesion.inference.manifest import ModelEntry
     from petlesion.lesions import Lesion
     from petlesion.result import Result, StageRecord
@@ -44,10 +46,20 @@ def report_of(result: Result, *, case_name: str, recipe_name: str, warnings: tup
         "stages": [_stage(stage) for stage in result.stages],
         "seconds": result.seconds,
         "warnings": list(warnings),
-        "lesions": [_lesion(lesion) for lesion in result.lesions],
-        "tmtv_ml": round(tmtv_ml(result.lesions), 6),
-        "tlg": round(total_tlg(result.lesions), 6),
+        **lesion_figures(result.lesions),
         "versions": versions(),
+    }
+
+
+def lesion_figures(lesions: Sequence[Lesion]) -> Json:
+    """A report's part on lesions: each of them, and their totals."""
+    farthest = dmax_mm(lesions)
+    return {
+        "lesions": [_lesion(lesion) for lesion in lesions],
+        "n_lesions": len(lesions),
+        "tmtv_ml": round(tmtv_ml(lesions), 6),
+        "tlg": round(total_tlg(lesions), 6),
+        "dmax_mm": None if farthest is None else round(farthest, 3),
     }
 
 
@@ -61,6 +73,24 @@ def fallback_report(*, case_name: str, recipe_name: str, reason: str, how: str, 
         "stopped": reason,
         "fallback": how,
         "warnings": list(warnings),
+        "versions": versions(),
+    }
+
+
+def mask_report(lesions: Sequence[Lesion], *, case_name: str, warnings: tuple[str, ...] = ()) -> Json:
+    """The report of a mask that was not made here, or was changed since: only what can be measured on it."""
+    return {
+        "case": case_name,
+        "notice": NOTICE,
+        "recipe": "",
+        "complete": True,
+        "stopped": "",
+        "fallback": "",
+        "tracer": None,
+        "stages": [],
+        "seconds": {},
+        "warnings": list(warnings),
+        **lesion_figures(lesions),
         "versions": versions(),
     }
 
@@ -126,6 +156,7 @@ def _lesion(lesion: Lesion) -> Json:
         "suv_mean": round(lesion.suv_mean, 6),
         "suv_peak": round(lesion.suv_peak, 6),
         "tlg": round(lesion.tlg, 6),
+        "longest_diameter_mm": round(lesion.longest_diameter_mm, 3),
         "centroid_xyz": [round(c, 3) for c in lesion.centroid_xyz],
         "centroid_mm": [round(c, 3) for c in lesion.centroid_mm],
     }

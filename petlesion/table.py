@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report's lesions as a table of plain text, for people at a terminal."""
+"""A report's lesions as a table: plain text for people at a terminal, CSV for their programs."""
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING, Any
 
 from petlesion.case import CaseError
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 10_000_000  # 25,000 lesions; the studies with most have some hundreds
 MEASURED = ("volume_ml", "suv_max", "suv_mean", "suv_peak", "tlg")
+CSV_FIGURES = ("number", "n_voxels", "volume_ml", "suv_max", "suv_mean", "suv_peak", "tlg", "longest_diameter_mm")
+CSV_POINTS = ("centroid_mm", "centroid_xyz")
 HEADINGS = ("lesion", "ml", "SUVmax", "SUVmean", "SUVpeak", "TLG", "centre x, y, z (mm)")
 
 
@@ -74,9 +78,24 @@ def lesion_table(report: Mapping[str, Any]) -> str:
         return f"no lesions were measured: the mask is a fallback ({report['fallback']})"
     rows = [_row(lesion) for lesion in report["lesions"]]
     count = f"{len(rows)} lesion{'' if len(rows) == 1 else 's'}"
-    tracer = report["tracer"]["name"] or "tracer not asked for"
+    tracer = (report["tracer"] or {}).get("name") or "tracer not asked for"
     sums = f"{count}, total volume {report['tmtv_ml']:.1f} ml, TLG {report['tlg']:.0f} ({tracer})"
     return "\n".join([*(aligned(HEADINGS, rows) if rows else ()), sums, report["notice"]])
+
+
+def lesions_csv(report: Mapping[str, Any]) -> str:
+    """The lesions of a report as CSV with its own keys as the head; a point becomes three columns, x, y and z.
+
+    Raises:
+        KeyError: When `report` is not such a report, or a fallback, which measures no lesion.
+    """
+    points = [f"{point}_{axis}" for point in ("centroid_mm", "centroid_voxel") for axis in "xyz"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*CSV_FIGURES, *points])
+    for lesion in report["lesions"]:
+        writer.writerow([lesion[key] for key in CSV_FIGURES] + [part for key in CSV_POINTS for part in lesion[key]])
+    return text.getvalue()
 
 
 def _row(lesion: Mapping[str, Any]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 # A module may import from its own layer and from those that stand before it. A new module gets a place here.
 LAYERS = (
     {"__init__", "document", "volume", "clicks"},
-    {"case", "components", "lesions", "limits", "images", "itk", "listing", "metaimage"},
+    {"case", "components", "extent", "lesions", "limits", "images", "itk", "listing", "metaimage"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
     | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},
@@ -25,7 +25,7 @@ LAYERS = (
     {"training"},
     {"result"},
     {"pipeline"},
-    {"options", "progress", "report"},
+    {"options", "progress", "report", "page", "dicom_out"},
     {"outcome", "entry", "desk"},
     {"commands"},
     {"cli", "__main__", "process"},
@@ -43,6 +43,7 @@ NEVER_FOR_A_CASE = {
     "batchgenerators",
     "pooch",
     "requests",
+    "highdicom",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

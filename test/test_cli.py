@@ -124,7 +124,11 @@ def test_segment_picture_and_table(toy_case, toy_weights, tmp_path, capsys):
     ct, pet = (only(toy_case.input_dir / "images" / kind) for kind in ("ct", "pet"))
     mask, report = tmp_path / "mask.mha", tmp_path / "report.json"
     words = ("--ct", ct, "--pet", pet, "--clicks", toy_case.input_dir / "lesion-clicks.json", "--depth", 1)
-    assert petlesion("segment", *words, "--weights", toy_weights, "--out", mask, "--report", report) == 0
+    words += ("--weights", toy_weights, "--report-dir", tmp_path / "reports")
+    assert petlesion("segment", *words, "--out", mask, "--report", report) == 0
+    assert (tmp_path / "reports" / "report.json").read_bytes() == report.read_bytes()
+    assert "FDG" in (tmp_path / "reports" / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "reports" / "lesions.csv").read_text().startswith("number,")
     found = read_image(mask, "mask")
     assert found.grid.same_as(toy_case.phantom.pet_suv.grid)
     assert np.count_nonzero(found.array_zyx) > 0

@@ -11,6 +11,8 @@ import pytest
 from petlesion.challenge import ReadOptions
 from petlesion.desk import FileDesk, SocketDesk
 from petlesion.images import OutputError, read_image
+from petlesion.lesions import measure_lesions
+from petlesion.report import mask_report
 
 
 def file_desk(toy_case, tmp_path, **changes):
@@ -48,6 +50,33 @@ def test_mask_and_report_go_where_they_were_asked(toy_case, tmp_path):
     written = read_image(tmp_path / "mask.mha", "mask")
     assert np.array_equal(written.array_zyx, toy_case.phantom.truth.array_zyx)
     assert json.loads((tmp_path / "report.json").read_text()) == {"a": 1}
+
+
+def test_all_reports_go_into_a_folder_that_is_made(toy_case, tmp_path):
+    desk = file_desk(toy_case, tmp_path, report=None, folder=tmp_path / "new" / "reports")
+    case = desk.read(ReadOptions()).case
+    assert desk.check() == ()
+    assert not (tmp_path / "new").exists()
+    report = mask_report(measure_lesions(toy_case.phantom.truth, case.pet_suv), case_name=case.name)
+    desk.write(toy_case.phantom.truth, "name", report, case)
+    names = ["lesions.csv", "report.html", "report.json"]
+    assert sorted(path.name for path in (tmp_path / "new" / "reports").iterdir()) == names
+
+
+def test_a_folder_of_reports_that_cannot_be_made_is_found_at_the_start(toy_case, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        file_desk(toy_case, tmp_path, folder=tmp_path / "file" / "reports").check()
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_the_platform_gets_a_page_only_where_it_was_asked_for(toy_case, tmp_path, page):
+    desk = SocketDesk(toy_case.input_dir, tmp_path, page=page)
+    case = desk.read(ReadOptions()).case
+    report = mask_report(measure_lesions(toy_case.phantom.truth, case.pet_suv), case_name=case.name)
+    desk.write(toy_case.phantom.truth, "name", report, case)
+    files = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert files == {"report.json"} | ({"lesions.csv", "report.html"} if page else set())
 
 
 @pytest.mark.parametrize("name", ["mask", "mask.png"])

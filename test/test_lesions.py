@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lesions measured by hand: volumes, uptake, the peak sphere, order; and equal to a loop over everything."""
+"""Lesions measured by hand: volumes, uptake, the peak sphere, order; equal to a loop over everything, and to others."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from petlesion.lesions import (
     PEAK_RADIUS_MM,
     LesionMask,
     LesionMaskError,
+    dmax_mm,
     measure_lesions,
     tmtv_ml,
     total_tlg,
@@ -35,6 +36,7 @@ def volumes(voxels_zyx, grid=GRID):
 def test_an_empty_mask_has_no_lesions():
     lesions = measure_lesions(*volumes({}))
     assert lesions == ()
+    assert dmax_mm(lesions) is None
     assert tmtv_ml(lesions) == total_tlg(lesions) == 0
 
 
@@ -49,6 +51,44 @@ def test_two_lesions_by_hand():
     assert second.centroid_mm == (100.0, 0.0, -50.0)
     assert tmtv_ml((first, second)) == 2.0
     assert total_tlg((first, second)) == 10.0
+    # from the left face of (2, 2, 3) to the right one of (3, 3, 5): 3 x 10 mm, 10 mm, 5 mm
+    assert first.longest_diameter_mm == pytest.approx(math.hypot(30, 10, 5))
+    assert second.longest_diameter_mm == 10.0
+
+
+def test_dmax_by_hand():
+    """Voxels of 10 x 10 x 5 mm: (0, 0, 0), (3, 4, 0) and (0, 0, 2) in x, y, z; the farthest two are 3-4-5."""
+    lesions = measure_lesions(*volumes({(0, 0, 0): 2.0, (0, 4, 3): 2.0, (2, 0, 0): 2.0}))
+    assert dmax_mm(lesions) == pytest.approx(math.hypot(30, 40, 10))
+    assert dmax_mm(lesions[:1]) is None
+
+
+# The IBSI digital phantom (Zwanenburg et al., Radiology 2020;295:328; CC BY 4.0): 5 x 4 x 4 voxels of 2 mm.
+IBSI_PHANTOM = """
+1 4 4 1 1  1 4 6 1 1  4 1 6 4 1  4 4 6 4 1
+1 4 4 1 1  1 1 6 1 1  1 1 3 1 1  4 4 6 1 1
+1 4 4 1 1  1 1 1 1 1  1 1 9 1 1  1 1 6 1 1
+1 4 4 1 1  1 1 1 1 1  1 1 1 1 1  1 1 6 1 1
+"""
+OUTSIDE = [(1, 2, 0), (2, 0, 3), (2, 0, 4), (2, 2, 2), (3, 0, 3), (3, 0, 4)]
+
+
+def ibsi_phantom():
+    grid = Grid((5, 4, 4), (2.0, 2.0, 2.0))
+    pet = np.array(IBSI_PHANTOM.split(), np.float32).reshape(grid.shape_zyx)
+    inside = np.ones(grid.shape_zyx, bool)
+    inside[tuple(np.transpose(OUTSIDE))] = False
+    return LesionMask.of(inside, grid), Volume(pet, grid)
+
+
+def test_the_ibsi_digital_phantom_has_its_published_values():
+    (lesion,) = measure_lesions(*ibsi_phantom())
+    assert round(lesion.suv_peak, 1) == 3.1  # global intensity peak
+    assert lesion.suv_peak == pytest.approx(3.1034483909606934)  # MIRP 2.7.0, the IBSI authors' own software
+    assert round(lesion.suv_mean, 2) == 2.15
+    assert lesion.suv_max == 6
+    assert lesion.volume_ml == pytest.approx(0.592)  # by counting voxels
+    assert round(lesion.longest_diameter_mm, 1) == 13.1
 
 
 def test_lesions_of_one_size_stand_in_the_order_of_the_array():
@@ -113,6 +153,23 @@ def test_lesions_are_those_of_a_loop(size_xyz, spacing_mm, seed, density):
     np.testing.assert_allclose(np.reshape(measured, (-1, 4)), np.reshape(slow(mask, pet, grid), (-1, 4)), rtol=1e-9)
     assert [x.n_voxels for x in lesions] == sorted((x.n_voxels for x in lesions), reverse=True)
     assert sum(x.n_voxels for x in lesions) == mask.sum()
+
+
+# Gaussian blobs, 1 + 9 exp(-(d / width)^2), in balls on anisotropic grids, and what the IBSI authors' own software says
+# of them (MIRP 2.7.0: loc_peak_glob, morph_diam, stat_mean of the image and mask as written by these lines).
+BLOBS = [
+    ((20, 24, 28), (3.0, 2.0, 2.0), (30.5, 23.7, 27.1), 14.0, 12.0, (8.735267639160156, 30.479501308256342, 5.2380896)),
+    ((14, 20, 16), (5.0, 2.734375, 4.07), (36.0, 27.0, 31.0), 18.0, 20.0, (9.435637474060059, 39.509546676, 6.6575665)),
+]
+
+
+@pytest.mark.parametrize(("shape", "spacing", "centre", "radius", "width", "expected"), BLOBS)
+def test_peak_and_diameter_are_those_of_mirp(shape, spacing, centre, radius, width, expected):
+    grid = Grid(shape[::-1], spacing[::-1])
+    distance = np.linalg.norm(np.moveaxis(np.indices(shape), 0, -1) * spacing - centre, axis=-1)
+    pet = Volume((1 + 9 * np.exp(-((distance / width) ** 2))).astype(np.float32), grid)
+    (lesion,) = measure_lesions(LesionMask.of(distance <= radius, grid), pet)
+    assert (lesion.suv_peak, lesion.longest_diameter_mm, lesion.suv_mean) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("array", [np.full(GRID.shape_zyx, 2, np.uint8), np.zeros(GRID.shape_zyx, np.int16)])

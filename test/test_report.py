@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -41,8 +42,10 @@ def test_it_holds_what_the_platform_section_promises(report):
         "seconds",
         "warnings",
         "lesions",
+        "n_lesions",
         "tmtv_ml",
         "tlg",
+        "dmax_mm",
         "versions",
     }
     assert report["warnings"] == ["one", "two"]
@@ -58,6 +61,7 @@ def test_lesions_are_the_masks_components(report, result):
         "suv_mean",
         "suv_peak",
         "tlg",
+        "longest_diameter_mm",
         "centroid_xyz",
         "centroid_mm",
     }
@@ -66,6 +70,13 @@ def test_lesions_are_the_masks_components(report, result):
 def test_totals_are_sums_over_the_lesions(report):
     assert report["tmtv_ml"] == pytest.approx(sum(one["volume_ml"] for one in report["lesions"]), abs=1e-4)
     assert report["tlg"] == pytest.approx(sum(one["tlg"] for one in report["lesions"]), abs=1e-3)
+    assert report["n_lesions"] == len(report["lesions"])
+
+
+def test_dmax_is_the_largest_distance_between_centroids(report):
+    centroids = [one["centroid_mm"] for one in report["lesions"]]
+    farthest = max(math.dist(a, b) for a in centroids for b in centroids)
+    assert report["dmax_mm"] == (pytest.approx(farthest, abs=1e-2) if len(centroids) > 1 else None)
 
 
 def test_only_the_folds_that_ran_are_named(report):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from petlesion.table import MEASURED, ReportError, lesion_table, parse_report, read_report
+from petlesion.table import MEASURED, ReportError, lesion_table, lesions_csv, parse_report, read_report
 
 NOTICE = "For research use only; not a medical device."
 
@@ -126,3 +126,33 @@ def test_whatever_is_taken_for_a_report_can_be_shown(changes):
     except ReportError:
         return
     assert lesion_table(taken)
+
+
+def test_without_a_tracer_the_sums_say_so():
+    """As in the report of a mask that was given."""
+    assert "(tracer not asked for)" in lesion_table(report() | {"tracer": None})
+
+
+def test_csv_has_a_column_for_each_figure_and_each_part_of_a_point():
+    one = lesion(1, 2.5) | {"n_voxels": 5, "longest_diameter_mm": 12.5, "centroid_xyz": [4, 5.5, 6]}
+    head, row = (line.split(",") for line in lesions_csv(report(one)).splitlines())
+    assert dict(zip(head, row, strict=True)) == {
+        "number": "1",
+        "n_voxels": "5",
+        "volume_ml": "2.5",
+        "suv_max": "8.04",
+        "suv_mean": "5.0",
+        "suv_peak": "7.0",
+        "tlg": "12.5",
+        "longest_diameter_mm": "12.5",
+        "centroid_mm_x": "1.0",
+        "centroid_mm_y": "-20.4",
+        "centroid_mm_z": "300.0",
+        "centroid_voxel_x": "4",
+        "centroid_voxel_y": "5.5",
+        "centroid_voxel_z": "6",
+    }
+
+
+def test_csv_of_no_lesion_is_its_head():
+    assert len(lesions_csv(report()).splitlines()) == 1

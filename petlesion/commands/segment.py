@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clicks", type=Path, metavar="FILE", help="lesion-clicks.json (default: no clicks)")
     parser.add_argument("--out", type=Path, required=True, metavar="MASK", help="mask to write (.mha)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="report to write (.json)")
+    parser.add_argument("--report-dir", type=Path, metavar="DIR", help="folder of all reports, which is made: "
+        "report.json, lesions.csv and the page report.html")  # fmt: skip
     add_run_options(parser)
 
 
@@ -32,7 +34,9 @@ def run(arguments: argparse.Namespace, started_s: float) -> int:
     from petlesion.entry import run as process
     from petlesion.options import run_options
 
-    desk = FileDesk(arguments.ct, arguments.pet, arguments.clicks, arguments.out, arguments.report)
+    desk = FileDesk(
+        arguments.ct, arguments.pet, arguments.clicks, arguments.out, arguments.report, arguments.report_dir
+    )
     try:
         options = run_options(arguments, started_s)
     except ValueError as error:

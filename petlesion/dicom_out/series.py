@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The PET series that DICOM objects refer to, and its slices' places in a mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import PositronEmissionTomographyImageStorage
+
+from petlesion.case import CaseError
+from petlesion.images import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+    from petlesion.volume import Grid, Volume
+
+OFF_GRID = 0.25  # voxels by which a slice's corners may miss those of the mask: real slices are not quite equidistant
+
+
+class SeriesError(CaseError):
+    """A series that objects cannot refer to. Its text states rule, offence and remedy."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SourceSeries:
+    """The slices of one PET series, by position; their pixels are not needed.
+
+    Raises:
+        SeriesError: When there is none, they are of several series, or one comes twice.
+    """
+
+    slices: tuple[Dataset, ...]
+
+    def __post_init__(self) -> None:
+        series = {str(one.SeriesInstanceUID) for one in self.slices}
+        if len(series) != 1:
+            found = f"{len(series)}: {', '.join(sorted(series))}" if series else "none"
+            raise SeriesError(f"objects belong to one PET series; found {found}: name the folder of one series")
+        places = {tuple(map(float, one.ImagePositionPatient)) for one in self.slices}
+        if len(places) != len(self.slices):
+            raise SeriesError(
+                f"each slice of a series has its own place; {len(self.slices)} slices lie at {len(places)} places: "
+                "remove the copies"
+            )
+
+    @classmethod
+    def of(cls, datasets: Iterable[Dataset]) -> SourceSeries:
+        """The PET slices among data sets, sorted along their normal; other objects are left aside."""
+        slices = [one for one in datasets if one.get("SOPClassUID") == PositronEmissionTomographyImageStorage]
+        return cls(tuple(sorted(slices, key=_height_mm)))
+
+    @classmethod
+    def read(cls, folder: Path) -> SourceSeries:
+        """The PET slices among the files of a folder.
+
+        Raises:
+            SeriesError: When the folder cannot be read, or does not hold one PET series.
+        """
+        try:
+            files = sorted(path for path in folder.iterdir() if path.is_file())
+        except OSError:
+            raise SeriesError(f"a PET series lies in a folder; {shown(folder)} is none that can be read") from None
+        return cls.of(one for path in files if (one := _header(path)) is not None)
+
+    def planes(self, mask: Volume) -> NDArray[Any]:
+        """The mask's values in the pixels of each slice, (slices, rows, columns).
+
+        Raises:
+            SeriesError: When the mask does not lie on the series' grid.
+        """
+        corners = np.array([_corners(one, mask.grid) for one in self.slices])
+        rounded = np.rint(corners).astype(int)
+        rows, columns = int(self.slices[0].Rows), int(self.slices[0].Columns)
+        self._check(mask.grid, float(np.abs(corners - rounded).max()), rounded)
+        planes = np.empty((len(self.slices), rows, columns), mask.array_zyx.dtype)
+        for plane, (first, right, below) in zip(planes, rounded, strict=True):
+            across = np.linspace(first, right, columns).astype(int)
+            down = np.linspace(first, below, rows).astype(int)
+            x, y, z = (across[None, :] + down[:, None] - first).transpose(2, 0, 1)
+            plane[...] = mask.array_zyx[z, y, x]
+        return planes
+
+    def _check(self, grid: Grid, off: float, corners: NDArray[np.intp]) -> None:
+        """Refuse a mask whose voxels are not the series' pixels, one for one."""
+        inside = (corners >= 0).all() and (corners < grid.size_xyz).all()
+        n_pixels = sum(int(one.Rows) * int(one.Columns) for one in self.slices)
+        each_once = len(np.unique(corners[:, 0], axis=0)) == len(self.slices)
+        if off > OFF_GRID or not inside or n_pixels != grid.n_voxels or not each_once:
+            raise SeriesError(
+                f"a mask must lie on the grid of its PET series, voxel on pixel; the mask has "
+                f"{' x '.join(map(str, grid.size_xyz))} voxels, the series {len(self.slices)} slices of "
+                f"{self.slices[0].Columns} x {self.slices[0].Rows}, up to {off:.2f} voxels apart: take the series that "
+                "the mask was made from"
+            )
+
+
+def _header(path: Path) -> Dataset | None:
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except (InvalidDicomError, OSError, ValueError):
+        return None
+
+
+def _height_mm(one: Dataset) -> float:
+    """Where a slice lies along its normal."""
+    across, down = np.reshape(np.array(one.ImageOrientationPatient, float), (2, 3))
+    return float(np.cross(across, down) @ np.array(one.ImagePositionPatient, float))
+
+
+def _corners(one: Dataset, grid: Grid) -> NDArray[np.float64]:
+    """Mask indices (x, y, z), not rounded, of a slice's first pixel, the last of its row, the last of its column."""
+    across, down = np.reshape(np.array(one.ImageOrientationPatient, float), (2, 3))
+    row_mm, column_mm = map(float, one.PixelSpacing)  # between rows, between columns
+    first = np.array(one.ImagePositionPatient, float)
+    ends = [first, first + across * column_mm * (one.Columns - 1), first + down * row_mm * (one.Rows - 1)]
+    return np.array([grid.index_of((float(x), float(y), float(z))) for x, y, z in ends])
