@@ -40,7 +40,8 @@ COPY model_weights ./model_weights
 
 ARG ON_ERROR=fail
 ARG API_METHOD=exec
-ENV PETLESION_ON_ERROR=${ON_ERROR}
+ENV PETLESION_ON_ERROR=${ON_ERROR} \
+    PETLESION_API_METHOD=${API_METHOD}
 LABEL org.opencontainers.image.title="petlesion" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.grand-challenge.api-method="${API_METHOD}"

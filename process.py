@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Container entry: read the case in /input, segment its lesions, write the mask to /output.
+"""Container entry: read the case in /input, segment its lesions, write the mask to /output; once, or at each call.
 
 `python process.py --help` lists the options and exit statuses; petlesion/entry.py does the work.
 """
@@ -15,4 +15,7 @@ from petlesion.entry import main  # noqa: E402
 
 if __name__ == "__main__":
     # An image built for a challenge in which one failed case fails the submission sets PETLESION_ON_ERROR=mask.
-    sys.exit(main(started_s=STARTED_S, on_error=os.environ.get("PETLESION_ON_ERROR", "fail")))
+    on_error = os.environ.get("PETLESION_ON_ERROR", "fail")
+    # One that is labelled to be run by calls, for the platform, sets PETLESION_API_METHOD=invoke.
+    api_method = os.environ.get("PETLESION_API_METHOD", "exec")
+    sys.exit(main(started_s=STARTED_S, on_error=on_error, api_method=api_method))

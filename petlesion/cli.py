@@ -16,6 +16,7 @@ from petlesion.commands import (
     prepare,
     rank,
     segment,
+    serve,
     systems,
     table,
     train,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "segment": segment,
+    "serve": serve,
     "phantom": phantom,
     "clicks": clicks,
     "evaluate": evaluate,

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from petlesion.case import CaseError
 from petlesion.clicks import ClicksError
 from petlesion.images import OutputError
@@ -18,6 +20,7 @@ from petlesion.metrics import MetricError
 from petlesion.volume import GridError
 
 DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 2, 3, 4, 5, 6, 70, 143
+INTERRUPTED = 130  # Ctrl-C, which a server that a person started ends by
 
 STATUS: dict[type[BaseException], int] = {
     UsageError: USAGE,
@@ -35,6 +38,19 @@ STATUS: dict[type[BaseException], int] = {
     Terminated: TERMINATED,
 }
 KNOWN_ERRORS = (*STATUS, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a case ended.
+
+    Attributes:
+        status: The exit status of a process that ends with it.
+        sentence: What was done, or why not, in one line.
+    """
+
+    status: int
+    sentence: str
 
 
 def status_of(error: BaseException) -> int:

@@ -186,7 +186,7 @@ class _Run:
     def load(self, model: ModelEntry, plan: InferencePlan) -> dict[int, torch.nn.Module]:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
-            return {fold: load_network(self.store, model, fold, self.device) for fold in plan.folds}
+            return {fold: self.store.network(model, fold, self.device, load_network) for fold in plan.folds}
 
     def sweep(
         self,

@@ -26,7 +26,7 @@ LAYERS = (
     {"result"},
     {"pipeline"},
     {"options", "progress", "report"},
-    {"outcome", "entry", "desk"},
+    {"outcome", "entry", "desk", "calls", "server", "service"},
     {"commands"},
     {"cli", "__main__", "process"},
 )
