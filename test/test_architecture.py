@@ -214,7 +214,7 @@ def test_each_file_names_its_licence(path):
 def test_tests_mirror_the_package():
     modules = {name_of(path).removeprefix("petlesion/") for path in PROGRAM} | {"process.py"}
     # These, and the tests in test/container, stand for more than one module.
-    own = {"architecture", "project", "parity", "real_studies", "recipes", "systems"}
+    own = {"architecture", "project", "parity", "platform", "real_studies", "recipes", "systems"}
     stray = [
         name_of(path)
         for path in sorted((ROOT / "test").rglob("test_*.py"))

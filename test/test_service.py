@@ -192,12 +192,11 @@ def test_nothing_of_a_case_outlives_its_answer(sockets, cases, toy_weights, monk
     segment = entry.segment
 
     def watched(case, *arguments):
-        kept.append(weakref.ref(case))
-        kept.append(weakref.ref(case.pet_suv.array_zyx))
+        kept.extend(map(weakref.ref, (case.ct_hu.array_zyx, case.pet_suv.array_zyx)))
         if len(answers) == 1:
             raise ValueError("with a trace that holds the case")
         result = segment(case, *arguments)
-        kept.append(weakref.ref(result))
+        kept.append(weakref.ref(result.mask.array_zyx))
         return result
 
     monkeypatch.setattr(entry, "segment", watched)
@@ -228,11 +227,11 @@ def state_of_randomness():
     )
 
 
-def test_weights_that_are_missing_are_a_fault_at_the_start(tmp_path, monkeypatch, caplog):
+def test_weights_that_are_missing_are_a_fault_at_the_start(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(service, "attend", lambda *_: pytest.fail("it took calls"))
     chosen = options("--weights", tmp_path / "nowhere")
     assert service.serve(chosen, SocketDesk(tmp_path, tmp_path), "127.0.0.1", 0) == 4
-    assert "nowhere/manifest.json" in caplog.messages[-1]
+    assert "nowhere/manifest.json" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_where_errors_are_answered_with_a_mask_missing_weights_are_too(sockets, cases, tmp_path):

@@ -71,7 +71,7 @@ def test_a_network_that_was_moved_or_widened_is_built_anew(built):
     assert built()[1] == 3
 
 
-def test_the_file_is_not_read_again(built, residents, monkeypatch):
+def test_the_file_is_not_read_again(built, monkeypatch):
     network, _ = built()
     monkeypatch.setattr(ResidentStore, "load", lambda *_: pytest.fail("read again"))
     assert built()[0] is network
