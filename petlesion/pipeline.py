@@ -24,6 +24,7 @@ from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, extent_of, prepare_input, read_plans, share_input
 from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
+from petlesion.inference.upright import Turn
 from petlesion.lesions import LesionMask, measure_lesions
 from petlesion.limits import Device, Limits, OutOfLimitsError
 from petlesion.postprocess import apply_rules
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from petlesion.case import PetCtCase
     from petlesion.inference.weights import ModelEntry, ModelStore
     from petlesion.recipe import Recipe, Stage
-    from petlesion.volume import Index
+    from petlesion.volume import Index, Volume
 
 LOG = logging.getLogger(__name__)
 
@@ -70,9 +71,10 @@ def segment(
         OutOfLimitsError: When time or memory ended before there was any mask.
         Terminated: When SIGTERM came before there was any mask.
     """
-    run = _Run(case, store, limits or Limits(), recipe, observer)
+    turn = Turn.upright(case.grid)
+    run = _Run(turn.case(case), store, limits or Limits(), recipe, observer)
     tracer = run.call_tracer()
-    mask, records = np.zeros(case.grid.shape_zyx, np.bool_), []
+    mask, records = np.zeros(run.case.grid.shape_zyx, np.bool_), []
     for stage in recipe.stages:
         models = run.models(stage, tracer)
         channels = run.draw_channels(stage, mask)
@@ -85,7 +87,7 @@ def segment(
             records.append(StageRecord.of(model, plan, prepared, answer))
             answers += [answer] if isinstance(answer, EnsembleLead) else []
         mask = run.restore(answers, prepared)
-    return run.measure(mask, tracer, tuple(records))
+    return run.measure(case.pet_suv, turn.back(mask), tracer, tuple(records))
 
 
 def choose_device(wanted: Device) -> torch.device:
@@ -99,7 +101,7 @@ def choose_device(wanted: Device) -> torch.device:
 
 @dataclass(slots=True)
 class _Run:
-    """One walk: its case, bounds and device, and the seconds of each step."""
+    """One walk: its case, upright, its bounds and device, and the seconds of each step."""
 
     case: PetCtCase
     store: ModelStore
@@ -231,10 +233,11 @@ class _Run:
             lead = answers[0].lead_zyx if len(answers) == 1 else np.mean([one.lead_zyx for one in answers], axis=0)
             return restore(lead, prepared)
 
-    def measure(self, mask: NDArray[np.bool_], tracer: TracerCall | None, stages: tuple[StageRecord, ...]) -> Result:
-        """The result, after the component rules, with its lesions measured."""
+    def measure(
+        self, pet: Volume, mask: NDArray[np.bool_], tracer: TracerCall | None, stages: tuple[StageRecord, ...]
+    ) -> Result:
+        """The result, after the component rules, with its lesions measured on the PET as it was given."""
         with self.timed("components"):
-            pet = self.case.pet_suv
             kept = apply_rules(mask, pet.array_zyx, 1000 * pet.grid.voxel_ml, self.recipe.post)
             volume = LesionMask.of(kept, pet.grid)
             lesions = measure_lesions(volume, pet)
