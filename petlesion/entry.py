@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-import threading
 import traceback
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +29,10 @@ from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, sentence_of, s
 from petlesion.pipeline import segment
 from petlesion.progress import ProgressLine
 from petlesion.report import fallback_report, report_of
+from petlesion.termination import Termination, sigterm_raises
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Sequence
 
     from petlesion.recipe import Member, Recipe, Stage
 
@@ -71,7 +68,7 @@ def run(options: RunOptions, desk: Desk) -> int:
     """Segment one case; every error becomes an exit status and one last plain sentence on stderr."""
     speak_plainly()
     try:
-        with _sigterm_raises():
+        with sigterm_raises():
             return _process(options, desk)
     except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status
         status = status_of(error)
@@ -106,7 +103,9 @@ def _process(options: RunOptions, desk: Desk) -> int:
     LOG.info("%d lesions, %.1f ml in all: %s", len(result.lesions), report["tmtv_ml"], path)
     if result.stopped:
         LOG.warning("petlesion: stopped early (%s); the mask is that of the finished sweeps", result.stopped)
-    return TERMINATED if result.stopped == "terminated" else DONE
+    elif Termination.current().came:
+        LOG.warning("petlesion: terminated on the platform's request; the mask is complete")
+    return TERMINATED if result.stopped == "terminated" or Termination.current().came else DONE
 
 
 def check_recipe(store: ModelStore, recipe: Recipe, limits: Limits) -> None:
@@ -172,24 +171,3 @@ def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bo
         return False
     LOG.warning("fallback: %s, because: %s", how, sentence_of(error))
     return True
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """While inside, the first SIGTERM raises Terminated; later ones change nothing.
-
-    Python lets the main thread alone handle signals; on another one nothing is changed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Terminated("terminated on the platform's request")
-
-    former = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

@@ -9,23 +9,20 @@ checksum or length.
 from __future__ import annotations
 
 import gzip
-import os
 import re
-import tempfile
 import zlib
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
 from petlesion.case import CaseError
+from petlesion.drafts import staged
 from petlesion.itk import grid_of, to_image, to_volume
 from petlesion.volume import Grid, GridError, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -103,28 +100,6 @@ def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
         raise
     except (OSError, RuntimeError) as error:
         raise OutputError(f"the mask must be written whole; {shown(path)} was not: {reason(error)}") from error
-
-
-@contextmanager
-def staged(path: Path, staging: Path | None = None) -> Iterator[Path]:
-    """Give a draft's path; on leaving, flush the draft and rename it to `path`. On an error, remove it.
-
-    Args:
-        path: The file's place. Its folder is made, and until the renaming holds nothing of the draft.
-        staging: The folder in which the draft's temporary folder is made; that of `path` where it is None.
-
-    Raises:
-        OSError: When a folder or the draft cannot be written or renamed.
-    """
-    home = path.parent if staging is None else staging
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".petlesion-", dir=home) as folder:
-        draft = Path(folder) / path.name
-        yield draft
-        _flush(draft)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(path)
-        _flush(path.parent)
 
 
 def image_suffix(path: Path) -> str | None:
@@ -275,15 +250,6 @@ def _unzipped_bytes(path: Path, start: int = 0) -> int:
                 return sum(map(len, iter(lambda: stream.read(CHUNK_BYTES), b"")))
         except (EOFError, gzip.BadGzipFile, zlib.error):
             raise _FaultError(DAMAGED) from None
-
-
-def _flush(path: Path) -> None:
-    """Bring a file's bytes, or a folder's names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _compare(mask: Volume, path: Path) -> None:

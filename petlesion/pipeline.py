@@ -26,10 +26,11 @@ from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
 from petlesion.inference.upright import Turn
 from petlesion.lesions import LesionMask, measure_lesions
-from petlesion.limits import Device, Limits, OutOfLimitsError
+from petlesion.limits import Device, Limits, OutOfLimitsError, Terminated
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
 from petlesion.result import Result, StageRecord
+from petlesion.termination import Termination
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,14 +77,14 @@ def segment(
     tracer = run.call_tracer()
     mask, records = np.zeros(run.case.grid.shape_zyx, np.bool_), []
     for stage in recipe.stages:
+        Termination.current().let_go()  # the mask of a stage before the last is no answer
         models = run.models(stage, tracer)
         channels = run.draw_channels(stage, mask)
         prepared = run.prepare(channels, list(models.values()))
         answers: list[EnsembleLead] = []
         for model, plans in models.items():
             plan = run.plan(stage, model, prepared)
-            networks = run.load(model, plan)
-            answer = run.sweep(stage, networks, prepared, plans.patch_zyx, plan, optional=bool(answers))
+            answer = run.sweep(stage, model, prepared, plans.patch_zyx, plan, optional=bool(answers))
             records.append(StageRecord.of(model, plan, prepared, answer))
             answers += [answer] if isinstance(answer, EnsembleLead) else []
         mask = run.restore(answers, prepared)
@@ -193,21 +194,23 @@ class _Run:
     def sweep(
         self,
         stage: Stage,
-        networks: dict[int, torch.nn.Module],
+        model: ModelEntry,
         prepared: ModelInput,
         patch_zyx: Index,
         plan: InferencePlan,
         *,
         optional: bool,
     ) -> EnsembleLead | OutOfLimitsError:
-        """The mean of the planned sweeps, as far as memory and this ensemble's part of the time left allow.
+        """The mean of the planned sweeps, as far as memory, SIGTERM and this ensemble's part of the time left allow.
 
         The error where not one sweep was finished and the stage can do without (`optional`).
         """
         deadline = replace(self.deadline, at_s=self._own_end_s())
         averaging = Averaging(stage.window, stage.mean)
-        with self.timed("sweeps"):
-            try:
+        try:
+            with Termination.current().at_once():
+                networks = self.load(model, plan)
+            with self.timed("sweeps"):
                 return predict(
                     *(networks, prepared.array_czyx, patch_zyx, plan),
                     deadline=deadline,
@@ -215,11 +218,11 @@ class _Run:
                     observer=self.observer,
                     averaging=averaging,
                 )
-            except OutOfLimitsError as error:
-                if not optional:
-                    raise
-                LOG.warning("warning: an ensemble is left out: %s", error)
-                return error
+        except (OutOfLimitsError, Terminated) as error:
+            if not optional:
+                raise
+            LOG.warning("warning: an ensemble is left out: %s", error)
+            return error if isinstance(error, OutOfLimitsError) else OutOfLimitsError(str(error), "terminated")
 
     def _own_end_s(self) -> float | None:
         """When this ensemble must have ended: the time left is shared out evenly among those that are still to come."""
