@@ -123,7 +123,7 @@ def check_recipe(store: ModelStore, recipe: Recipe, limits: Limits) -> None:
 
 
 def check_member(store: ModelStore, entry: ModelEntry, stage: Stage, member: Member) -> None:
-    """Refuse a model that is not what the recipe says: of other channels, or another kind of network.
+    """Refuse a model that is not what the recipe says: of other channels, without folds, or another kind of network.
 
     Raises:
         WeightsError: Names the model.
@@ -134,6 +134,8 @@ def check_member(store: ModelStore, entry: ModelEntry, stage: Stage, member: Mem
             f"{entry.name} must read the channels {list(stage.channels)} in this order; its manifest says "
             f"{list(entry.channels)}: import the weights of this recipe"
         )
+    if not entry.folds:
+        raise WeightsError(f"{entry.name} must have at least one fold; its manifest lists none: import or train some")
     plans = read_plans(store, entry)
     found = plans.network.name if isinstance(plans, MonaiPlans) else "nnU-Net"
     wanted = member.network.name if member.network else "nnU-Net"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
+from petlesion.inference.manifest import WeightsError
 from petlesion.inference.tiles import Tiling
 from petlesion.limits import OutOfLimitsError, Terminated, is_out_of_memory
 from petlesion.termination import Termination
@@ -190,6 +191,7 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     Raises:
         OutOfLimitsError: When time or memory ended before the first sweep was finished.
         Terminated: When SIGTERM came before the first sweep was finished.
+        WeightsError: When a network answers with NaN or infinity, of which a mask would be empty in silence.
     """
     averaging = averaging or Averaging()
     tiling = Tiling.of(image_czyx.shape[1:], patch_zyx, plan.tile_step, averaging.window)
@@ -219,7 +221,7 @@ def _run(
         begun = bench.deadline.now()
         try:
             with sigterm.at_once():
-                sweep = _sweep(networks, plan, len(done), bench)
+                sweep = _finite(_sweep(networks, plan, len(done), bench), plan.sweeps[len(done)])
             bench.add(sweep)
         except _SweepCutError:
             return done, seconds, "time", plan
@@ -257,6 +259,15 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
         logit = torch.flip(logit, axes) if axes else logit
         total[window] += logit[0, 0].to(bench.store) * bench.importance
         bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
+    return total
+
+
+def _finite(total: torch.Tensor, sweep: Sweep) -> torch.Tensor:
+    """A sweep's sum, all of whose values are numbers."""
+    if not bool(torch.isfinite(total).all()):
+        raise WeightsError(
+            f"networks answer with finite numbers; that of fold {sweep[0]} does not: verify its weights, or import them again"
+        )
     return total
 
 

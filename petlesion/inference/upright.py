@@ -9,7 +9,7 @@ voxel in the patient and changes no value; what remains of an oblique image's an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from petlesion.volume import Index
+    from petlesion.volume import Direction, Index
 
 UPRIGHT = "LPS"
 # Images whose y runs to the front are upright, too: autoPET's data are stored so (LAS), what ITK makes of DICOM is not,
@@ -81,7 +81,7 @@ class Turn:
             (sizes[x], sizes[y], sizes[z]),
             (spacings[x], spacings[y], spacings[z]),
             grid.world_mm((first[0], first[1], first[2])),
-            tuple((columns + 0.0).ravel().tolist()),  # adding 0 makes plain zeros of negative ones
+            cast("Direction", tuple((columns + 0.0).ravel().tolist())),  # adding 0 makes plain zeros of negative ones
         )
 
     def index(self, index_xyz: Index, grid: Grid) -> Index:
