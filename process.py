@@ -9,7 +9,23 @@ import time
 STARTED_S = time.monotonic()  # the time limit counts from here, before the imports are paid
 
 import os  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
+from contextlib import suppress  # noqa: E402
+
+
+def end_at_once(_number: int, _frame: object) -> None:
+    """Answer SIGTERM while there is nothing to finish: during the imports, and once the case is done.
+
+    Without a handler the first process of a container would ignore the signal.
+    """
+    with suppress(OSError):  # stderr may be closed
+        os.write(2, b"petlesion: terminated on the platform's request\n")
+    os._exit(143)  # nothing has been begun that would have to be undone
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end_at_once)
 
 from petlesion.entry import main  # noqa: E402
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-import threading
 import traceback
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from petlesion.case import CaseError
@@ -30,10 +28,10 @@ from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, Ending, senten
 from petlesion.pipeline import segment
 from petlesion.progress import ProgressLine
 from petlesion.report import fallback_report, report_of
+from petlesion.termination import Termination, sigterm_raises
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Sequence
 
     from petlesion.recipe import Member, Recipe, Stage
 
@@ -85,8 +83,9 @@ def answer(options: RunOptions, desk: Desk, store: ModelStore | None = None) -> 
         store: The weights as `open_store` gives them; by default they are opened here.
     """
     try:
-        with sigterm_raises():
-            return _process(options, desk, store)
+        with sigterm_raises() as termination:
+            ending = _process(options, desk, store)
+        return replace(ending, status=TERMINATED) if termination.came else ending
     except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status
         status, sentence = status_of(error), sentence_of(error)
         if status == INTERNAL:
@@ -133,6 +132,9 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None) -> Endin
     if result.stopped:
         sentence = f"stopped early ({result.stopped}); the mask is that of the finished sweeps"
         LOG.warning("petlesion: %s", sentence)
+    elif Termination.current().came:
+        sentence = "terminated on the platform's request; the mask is complete"
+        LOG.warning("petlesion: %s", sentence)
     return Ending(TERMINATED if result.stopped == "terminated" else DONE, sentence)
 
 
@@ -151,7 +153,7 @@ def check_recipe(store: ModelStore, recipe: Recipe, limits: Limits) -> None:
 
 
 def check_member(store: ModelStore, entry: ModelEntry, stage: Stage, member: Member) -> None:
-    """Refuse a model that is not what the recipe says: of other channels, or another kind of network.
+    """Refuse a model that is not what the recipe says: of other channels, without folds, or another kind of network.
 
     Raises:
         WeightsError: Names the model.
@@ -162,6 +164,8 @@ def check_member(store: ModelStore, entry: ModelEntry, stage: Stage, member: Mem
             f"{entry.name} must read the channels {list(stage.channels)} in this order; its manifest says "
             f"{list(entry.channels)}: import the weights of this recipe"
         )
+    if not entry.folds:
+        raise WeightsError(f"{entry.name} must have at least one fold; its manifest lists none: import or train some")
     plans = read_plans(store, entry)
     found = plans.network.name if isinstance(plans, MonaiPlans) else "nnU-Net"
     wanted = member.network.name if member.network else "nnU-Net"
@@ -199,24 +203,3 @@ def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bo
         return False
     LOG.warning("fallback: %s, because: %s", how, sentence_of(error))
     return True
-
-
-@contextmanager
-def sigterm_raises() -> Iterator[None]:
-    """While inside, the first SIGTERM raises Terminated; later ones change nothing.
-
-    Python lets the main thread alone handle signals; on another one nothing is changed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Terminated("terminated on the platform's request")
-
-    former = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

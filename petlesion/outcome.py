@@ -38,6 +38,7 @@ STATUS: dict[type[BaseException], int] = {
     Terminated: TERMINATED,
 }
 KNOWN_ERRORS = (*STATUS, MemoryError)
+LONGEST_SENTENCE = 2000  # the platform drops long lines, and what is quoted from a file may have any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,10 @@ def status_of(error: BaseException) -> int:
 
 
 def sentence_of(error: BaseException) -> str:
-    """The error in one line."""
+    """The error in one line, which is cut in its middle where it is a long one."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > LONGEST_SENTENCE:
+        text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[-LONGEST_SENTENCE // 4 :]}"
     if is_out_of_memory(error):
         return f"out of memory ({text}); give the process more"
     return text if status_of(error) != INTERNAL else f"internal error, {type(error).__name__}: {text}"

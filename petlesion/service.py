@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from petlesion.calls import Calls
-from petlesion.entry import answer, needed_roles, open_store, sigterm_raises, speak_plainly
+from petlesion.entry import answer, needed_roles, open_store, speak_plainly
 from petlesion.inference.networks import load_network
 from petlesion.inference.residents import ResidentStore
 from petlesion.inference.tracer import load_tracer_networks
@@ -23,6 +23,7 @@ from petlesion.limits import Terminated
 from petlesion.outcome import DONE, INTERNAL, INTERRUPTED, TERMINATED, sentence_of, status_of
 from petlesion.pipeline import choose_device
 from petlesion.server import listening
+from petlesion.termination import Termination, sigterm_raises
 
 if TYPE_CHECKING:
     from petlesion.desk import Desk
@@ -70,6 +71,7 @@ def attend(calls: Calls, options: RunOptions, desk: Desk, store: ModelStore | No
         calls.end(call, ending)
         if ending.status == TERMINATED:
             return TERMINATED
+        Termination.current().check()  # it may have come when the case could not be stopped any more
         gc.collect()  # the frames of a refused case may hold its images in a circle
     return DONE
 

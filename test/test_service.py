@@ -7,6 +7,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import threading
 import time
 import weakref
@@ -22,10 +23,12 @@ import torch
 from petlesion import entry, service
 from petlesion.calls import Calls
 from petlesion.desk import SocketDesk
+from petlesion.images import OutputError
 from petlesion.inference.weights import ModelStore, WeightsError
 from petlesion.limits import Terminated
 from petlesion.options import add_run_options, run_options
-from petlesion.outcome import BAD_INPUT, DONE, INTERNAL, OUT_OF_LIMITS, TERMINATED
+from petlesion.outcome import BAD_INPUT, DONE, INTERNAL, OUT_OF_LIMITS, OUTPUT, TERMINATED, Ending
+from petlesion.termination import Termination, sigterm_raises
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,3 +274,18 @@ def test_a_case_that_sigterm_ended_ends_the_server(sockets, monkeypatch):
     call = calls.place(0.0)
     assert service.attend(calls, options(), sockets.desk, None) == TERMINATED
     assert call.ending.status == TERMINATED
+
+
+def test_a_signal_that_a_failing_case_kept_in_mind_ends_the_server(sockets, monkeypatch):
+    def fail_late(*_):
+        Termination.current().keeping = True
+        signal.raise_signal(signal.SIGTERM)
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr(entry, "_process", fail_late)
+    calls = Calls()
+    calls.open()
+    call = calls.place(0.0)
+    with sigterm_raises(), pytest.raises(Terminated):
+        service.attend(calls, options(), sockets.desk, None)
+    assert call.ending == Ending(OUTPUT, "the disk is full")
