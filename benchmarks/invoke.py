@@ -88,12 +88,13 @@ def make_case(folder: Path, seed: int, edge: int) -> Path:
     return folder / "input"
 
 
-def alone(case: Path, work: Path, options: list[str]) -> bytes:
-    """The case's mask by a process of its own."""
+def alone(case: Path, work: Path, options: list[str]) -> tuple[bytes, int]:
+    """The case's mask by a process of its own, and the voxels of its lesions."""
     put(case, work)
     words = [sys.executable, str(PROCESS), "--input", str(work / "input"), "--output", str(work / "output"), *options]
     subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
-    return mask_in(work)
+    report = json.loads((work / "output/report.json").read_text(encoding="utf-8"))
+    return mask_in(work), sum(lesion["n_voxels"] for lesion in report["lesions"])
 
 
 def put(case: Path, work: Path) -> None:
@@ -110,7 +111,9 @@ def mask_in(work: Path) -> bytes:
     return path.read_bytes()
 
 
-def measured(cases: list[Path], twins: list[bytes], asked: argparse.Namespace, options: list[str]) -> dict[str, Any]:
+def measured(
+    cases: list[Path], twins: list[tuple[bytes, int]], asked: argparse.Namespace, options: list[str]
+) -> dict[str, Any]:
     """Start a server, send it the cases by turns, stop it; the figures."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -121,7 +124,8 @@ def measured(cases: list[Path], twins: list[bytes], asked: argparse.Namespace, o
         begun = time.monotonic()
         wait_until_healthy(port, begun + START_S)
         healthy_s = time.monotonic() - begun
-        resident, seconds, differing, refused = call_all(cases, twins, asked, port, server.pid)
+        masks = [mask for mask, _ in twins]
+        resident, seconds, differing, refused = call_all(cases, masks, asked, port, server.pid)
         begun = time.monotonic()
         server.send_signal(signal.SIGTERM)
         status = server.wait(END_S)
@@ -132,7 +136,7 @@ def measured(cases: list[Path], twins: list[bytes], asked: argparse.Namespace, o
         "distinct": len(cases),
         "refused_between": refused,
         "masks_that_differ": differing,
-        "mask_bytes": [len(twin) for twin in twins],
+        "lesion_voxels": [voxels for _, voxels in twins],
         "resident_mb_after_10": resident[min(9, len(resident) - 1)],
         "resident_mb_after_all": resident[-1],
         "growth": round(resident[-1] / resident[min(9, len(resident) - 1)] - 1, 4),
