@@ -34,4 +34,7 @@ if __name__ == "__main__":
     on_error = os.environ.get("PETLESION_ON_ERROR", "fail")
     # One that is labelled to be run by calls, for the platform, sets PETLESION_API_METHOD=invoke.
     api_method = os.environ.get("PETLESION_API_METHOD", "exec")
-    sys.exit(main(started_s=STARTED_S, on_error=on_error, api_method=api_method))
+    status = main(started_s=STARTED_S, on_error=on_error, api_method=api_method)
+    if status == 143:
+        os._exit(status)  # SIGTERM leaves 5 s, and taking the interpreter down can cost one of them
+    sys.exit(status)

@@ -6,9 +6,10 @@
 
 The distinct cases are cubes of `--edge` (and a little more) voxels of 8 mm cut out of phantoms, with clicks and
 without; each goes through `process.py` once, which gives its twin. Then one server takes them by turns, with a case
-that must be refused before every tenth. What stands after `--` goes to both. The memory is the resident set of the
-server's process after each answer; the exit status is 1 where it grew by more than 5 % from the tenth case to the
-last, or where a mask differs from its twin.
+that must be refused before every tenth. What stands after `--` goes to both. The memory is what the server's
+process has for itself after each answer, without the pages of files, which the kernel takes away and gives back as it
+likes; the exit status is 1 where it grew by more than 5 % from the tenth case to the last, or where a mask differs
+from its twin.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def main() -> int:
     twins = [alone(case, asked.work, options) for case in cases]
     print(f"{len(cases)} cases by themselves: {time.monotonic() - begun:.0f} s", flush=True)
     figures = measured(cases, twins, asked, options)
-    print(json.dumps({key: value for key, value in figures.items() if key != "resident_mb"}, indent=1))
+    print(json.dumps({key: value for key, value in figures.items() if key != "own_mb"}, indent=1))
     if asked.json:
         asked.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0 if figures["growth"] <= GROWTH and not figures["masks_that_differ"] else 1
@@ -88,12 +89,13 @@ def make_case(folder: Path, seed: int, edge: int) -> Path:
     return folder / "input"
 
 
-def alone(case: Path, work: Path, options: list[str]) -> bytes:
-    """The case's mask by a process of its own."""
+def alone(case: Path, work: Path, options: list[str]) -> tuple[bytes, int]:
+    """The case's mask by a process of its own, and the voxels of its lesions."""
     put(case, work)
     words = [sys.executable, str(PROCESS), "--input", str(work / "input"), "--output", str(work / "output"), *options]
     subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
-    return mask_in(work)
+    report = json.loads((work / "output/report.json").read_text(encoding="utf-8"))
+    return mask_in(work), sum(lesion["n_voxels"] for lesion in report["lesions"])
 
 
 def put(case: Path, work: Path) -> None:
@@ -110,7 +112,9 @@ def mask_in(work: Path) -> bytes:
     return path.read_bytes()
 
 
-def measured(cases: list[Path], twins: list[bytes], asked: argparse.Namespace, options: list[str]) -> dict[str, Any]:
+def measured(
+    cases: list[Path], twins: list[tuple[bytes, int]], asked: argparse.Namespace, options: list[str]
+) -> dict[str, Any]:
     """Start a server, send it the cases by turns, stop it; the figures."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -121,7 +125,8 @@ def measured(cases: list[Path], twins: list[bytes], asked: argparse.Namespace, o
         begun = time.monotonic()
         wait_until_healthy(port, begun + START_S)
         healthy_s = time.monotonic() - begun
-        resident, seconds, differing, refused = call_all(cases, twins, asked, port, server.pid)
+        masks = [mask for mask, _ in twins]
+        own, seconds, differing, refused = call_all(cases, masks, asked, port, server.pid)
         begun = time.monotonic()
         server.send_signal(signal.SIGTERM)
         status = server.wait(END_S)
@@ -132,23 +137,23 @@ def measured(cases: list[Path], twins: list[bytes], asked: argparse.Namespace, o
         "distinct": len(cases),
         "refused_between": refused,
         "masks_that_differ": differing,
-        "mask_bytes": [len(twin) for twin in twins],
-        "resident_mb_after_10": resident[min(9, len(resident) - 1)],
-        "resident_mb_after_all": resident[-1],
-        "growth": round(resident[-1] / resident[min(9, len(resident) - 1)] - 1, 4),
+        "lesion_voxels": [voxels for _, voxels in twins],
+        "own_mb_after_10": own[min(9, len(own) - 1)],
+        "own_mb_after_all": own[-1],
+        "growth": round(own[-1] / own[min(9, len(own) - 1)] - 1, 4),
         "seconds_until_healthy": round(healthy_s, 1),
         "median_seconds_a_call": round(float(np.median(seconds)), 2),
         "seconds_to_end": round(time.monotonic() - begun, 2),
         "exit_status": status,
-        "resident_mb": resident,
+        "own_mb": own,
     }
 
 
 def call_all(
     cases: list[Path], twins: list[bytes], asked: argparse.Namespace, port: int, pid: int
 ) -> tuple[list[float], list[float], list[int], int]:
-    """Resident MB and seconds of each case, the numbers of those with another mask than their twin, refusals."""
-    resident, seconds, differing, refused = [], [], [], 0
+    """MB and seconds of each case, the numbers of those with another mask than their twin, refusals."""
+    own, seconds, differing, refused = [], [], [], 0
     for number in range(asked.cases):
         if number % 10 == 9:
             put(asked.work / "nothing", asked.work)
@@ -159,10 +164,10 @@ def call_all(
         seconds.append(time.monotonic() - begun)
         if status != 201 or mask_in(asked.work) != twins[number % len(cases)]:
             differing.append(number)
-        resident.append(resident_mb(pid))
+        own.append(own_mb(pid))
         if number % 10 == 9:
-            print(f"{number + 1} cases, {resident[-1]:.1f} MB, {seconds[-1]:.1f} s", flush=True)
-    return resident, seconds, differing, refused
+            print(f"{number + 1} cases, {own[-1]:.1f} MB, {seconds[-1]:.1f} s", flush=True)
+    return own, seconds, differing, refused
 
 
 def wait_until_healthy(port: int, until_s: float) -> None:
@@ -187,10 +192,10 @@ def ask(port: int, method: str, path: str, timeout_s: float) -> int:
         connection.close()
 
 
-def resident_mb(pid: int) -> float:
-    """Memory that a process has now."""
+def own_mb(pid: int) -> float:
+    """Memory that a process has for itself now."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    kb = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+    kb = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
     return round(kb * 1024 / 1e6, 1)
 
 

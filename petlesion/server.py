@@ -87,7 +87,11 @@ class _Server(ThreadingHTTPServer):
         TCPServer.server_bind(self)  # HTTPServer's asks for the host's full name, which can take long without a network
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base's
-        LOG.info("a connection broke: %s", sys.exception())
+        error = sys.exception()
+        if isinstance(error, ConnectionError | TimeoutError):
+            LOG.info("a connection broke: %s", error)
+        else:
+            LOG.error("an answer failed", exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -248,3 +248,16 @@ def test_a_place_that_cannot_be_had_is_a_matter_of_usage(desk, host, port):
     taken = desk.port if port is None else port
     with pytest.raises(UsageError, match=f"{host}, port {taken}, cannot be had"), listening(Calls(), host, taken):
         pass
+
+
+def test_an_error_of_ours_ends_its_connection_alone_and_is_in_the_log(desk, monkeypatch, caplog):
+    def fail(_):
+        raise KeyError("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("petlesion.server._Handler._health", fail)
+        with pytest.raises(http.client.RemoteDisconnected):
+            desk.ask("GET", "/health")
+    assert "an answer failed" in caplog.text
+    assert "unforeseen" in caplog.text
+    assert desk.ask("GET", "/health")[0] == 200
