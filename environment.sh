@@ -52,12 +52,13 @@ install_runtime() {
 }
 
 install_dev() {
-  is_installed dev requirements.txt requirements-dev.txt constraints.txt && return
+  is_installed dev requirements.txt requirements-dev.txt requirements-importer.txt constraints.txt && return
   echo "environment: what the checks and tests need"
   local torch=$root/.venv/torch.txt
   "$python" -c 'from importlib.metadata import version; print("torch==" + version("torch").split("+")[0])' >"$torch"
   pip_install -c "$torch" -c "$root/constraints.txt" -r "$root/requirements-dev.txt"
-  mark_installed dev requirements.txt requirements-dev.txt constraints.txt
+  pip_install --no-deps -r "$root/requirements-importer.txt"
+  mark_installed dev requirements.txt requirements-dev.txt requirements-importer.txt constraints.txt
 }
 
 # With an NVIDIA GPU the usual build; without one the CPU build, where one of the package indexes that pip is set up
