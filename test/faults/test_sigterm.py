@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from petlesion import challenge, drafts, entry, pipeline
+from petlesion import challenge, desk, drafts, entry, pipeline
 from petlesion.inference import ensemble
 from petlesion.inference.tiles import Tiling
 from test.faults.forks import ROOT
@@ -58,7 +58,7 @@ def mask_of(place):
 
 BEFORE = [
     (entry, "check_recipe"),  # start
-    (challenge, "check_output"),
+    (desk, "check_output"),
     (challenge, "find_files"),  # sockets
     (challenge, "read_image"),  # pixels and geometry, in threads
     (challenge, "admit"),
