@@ -24,8 +24,18 @@ def end_at_once(_number: int, _frame: object) -> None:
     os._exit(143)  # nothing has been begun that would have to be undone
 
 
+def fill_closed_streams() -> None:
+    """Open the null device for standard streams that are closed, lest a file of ours be taken for one of them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, end_at_once)
+    fill_closed_streams()
 
 from petlesion.entry import main  # noqa: E402
 

@@ -25,7 +25,8 @@ finish() {
   fi
   # What the container's user wrote, only that user (or root) can remove.
   if [ -d "$work" ] && ! rm -rf "$work" 2>/dev/null; then
-    docker run --rm --network none -v "$work:/scratch" --entrypoint rm "$image" -rf /scratch/inside /scratch/rescued /scratch/refused /scratch/served || true
+    docker run --rm --network none -v "$work:/scratch" --entrypoint rm "$image" -rf /scratch/inside /scratch/rescued \
+      /scratch/refused /scratch/served /scratch/bad || true
     rm -rf "$work" || true
   fi
   if [ -n "$private" ]; then "$starter" stop "$engine_dir"; fi
@@ -170,11 +171,14 @@ short_of_memory() {
   esac
 }
 
+. test/container/faults.sh
+
 choose_engine
 say "building"
 build "$image"
 same_as_outside
 who_it_is
+bad_inputs
 build_arguments
 served
 if [ -n "$private" ]; then

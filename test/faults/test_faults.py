@@ -8,7 +8,6 @@ import re
 import shutil
 import time
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,38 +15,12 @@ import SimpleITK as sitk
 import torch
 
 from petlesion import entry
-from petlesion.inference.architectures import network_from_plans
-from petlesion.inference.networks import canonical_state
-from petlesion.inference.tracer import MipCnn
-from petlesion.inference.weights import write_model
 from test.faults import cases, images, runs
 from test.faults.place import SLUG, Place
-from test.inference.models import ENTRY, TRACER
-from test.nnunet_reference import toy_dataset, toy_plans, toy_state
 
 FAULTS = images.FAULTS + cases.FAULTS + runs.FAULTS
 WEIGHTS = {id(fault) for fault in runs.WEIGHTS}
 GEOMETRY = ("GetSize", "GetSpacing", "GetOrigin", "GetDirection")
-
-
-@pytest.fixture(scope="session")
-def tiny_weights(tmp_path_factory):
-    """One fold of a tiny U-Net for each tracer, and a tracer network."""
-    root = tmp_path_factory.mktemp("tiny")
-    plans = toy_plans(patch=(16, 16, 16), spacing_mm=(8.0, 8.0, 8.0))
-    network = network_from_plans(plans, "3d_fullres", 3, 2)
-    network.load_state_dict(toy_state(plans, seed=0))
-    for role in ("fdg", "psma"):
-        write_model(root, replace(ENTRY, role=role), {0: canonical_state(network)}, plans, toy_dataset())
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        write_model(root, TRACER, {0: MipCnn().state_dict()})
-    return root
-
-
-@pytest.fixture
-def place(tmp_path, tiny_weights):
-    return Place.make(tmp_path, tiny_weights)
 
 
 def answer(place, fault, capsys):
