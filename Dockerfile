@@ -2,7 +2,8 @@
 #
 #   BASE_IMAGE  an image with Python 3.11 and torch; CUDA 12.6 runs with the drivers of a T4
 #   ON_ERROR    fail: an error gives no mask and a non-zero exit status; mask: the best mask there is
-#   API_METHOD  how the platform runs the image: exec, once for each case, or invoke, as a server
+#   API_METHOD  how the platform runs the image: exec, once for each case, or invoke, as a server; the label says so to
+#               the platform, a variable to process.py, and `docker run IMAGE --api-method exec` overrules it
 ARG BASE_IMAGE=pytorch/pytorch:2.8.0-cuda12.6-cudnn9-runtime
 FROM ${BASE_IMAGE}
 
@@ -40,7 +41,8 @@ COPY model_weights ./model_weights
 
 ARG ON_ERROR=fail
 ARG API_METHOD=exec
-ENV PETLESION_ON_ERROR=${ON_ERROR}
+ENV PETLESION_ON_ERROR=${ON_ERROR} \
+    PETLESION_API_METHOD=${API_METHOD}
 LABEL org.opencontainers.image.title="petlesion" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.grand-challenge.api-method="${API_METHOD}"

@@ -13,6 +13,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=$root/.venv/bin/python
 OLDEST_PYTHON="3, 11"
+PLATFORM_RUNNER=sagemaker-shim==0.8.3
 
 fail() {
   printf '%s\n' "$*" >&2
@@ -52,12 +53,17 @@ install_runtime() {
 }
 
 install_dev() {
-  is_installed dev requirements.txt requirements-dev.txt constraints.txt && return
+  local dev_files=(requirements.txt requirements-dev.txt requirements-importer.txt constraints.txt environment.sh)
+  is_installed dev "${dev_files[@]}" && return
   echo "environment: what the checks and tests need"
   local torch=$root/.venv/torch.txt
   "$python" -c 'from importlib.metadata import version; print("torch==" + version("torch").split("+")[0])' >"$torch"
   pip_install -c "$torch" -c "$root/constraints.txt" -r "$root/requirements-dev.txt"
-  mark_installed dev requirements.txt requirements-dev.txt constraints.txt
+  pip_install --no-deps -r "$root/requirements-importer.txt"
+  # The platform's own runner of containers. It is built for Python 3.12 alone, and names clients of S3 that the tests
+  # have no use for; what they use of it does without both.
+  pip_install --no-deps --ignore-requires-python "$PLATFORM_RUNNER"
+  mark_installed dev "${dev_files[@]}"
 }
 
 # With an NVIDIA GPU the usual build; without one the CPU build, where one of the package indexes that pip is set up

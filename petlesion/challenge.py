@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from petlesion.clicks import (
     parse_clicks,
 )
 from petlesion.document import DocumentError, read_bytes
+from petlesion.drafts import draft_folder, staged
 from petlesion.images import (
     OutputError,
     image_stem,
@@ -39,7 +39,6 @@ from petlesion.images import (
     read_image,
     reason,
     shown,
-    staged,
     write_mask,
 )
 from petlesion.listing import LISTING, Listing, Socket
@@ -200,8 +199,8 @@ def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
     folder = _mask_folder(output_dir, slug)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".petlesion-", dir=output_dir) as probe:
-            (Path(probe) / "probe").write_bytes(b"0")
+        with draft_folder(output_dir) as probe:
+            (probe / "probe").write_bytes(b"0")
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         stale = _masks(folder)

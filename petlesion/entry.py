@@ -9,81 +9,91 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
-import threading
 import traceback
-from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from petlesion.case import CaseError
-from petlesion.challenge import MASK_SLUG
 from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
-from petlesion.images import OutputError
+from petlesion.images import OutputError, shown
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.networks import check_models
 from petlesion.inference.plans import read_plans
 from petlesion.inference.weights import ModelEntry, ModelStore, WeightsError
 from petlesion.limits import Limits, Terminated
-from petlesion.options import RunOptions, add_run_options, run_options
-from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, sentence_of, status_of
+from petlesion.options import RunOptions, add_run_options, add_server_options, add_socket_options, run_options
+from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, Ending, sentence_of, status_of
 from petlesion.pipeline import segment
 from petlesion.progress import ProgressLine
 from petlesion.report import fallback_report, report_of
+from petlesion.termination import Termination, sigterm_raises
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from types import FrameType
+    from collections.abc import Sequence
 
     from petlesion.recipe import Member, Recipe, Stage
 
 LOG = logging.getLogger("petlesion")
 
 
-def main(argv: Sequence[str] | None = None, *, started_s: float, on_error: str = "fail") -> int:
-    """Segment the case in the input folder; return the exit status.
+def main(
+    argv: Sequence[str] | None = None, *, started_s: float, on_error: str = "fail", api_method: str = "exec"
+) -> int:
+    """Segment the case in the input folder, or serve calls for cases there; return the exit status.
 
     Args:
         argv: Arguments without the program's name; those of the process by default.
         started_s: `time.monotonic()` at the start of the process, from which the time limit counts.
         on_error: What --on-error is where it is not given; an image may be built to write the best mask there is.
+        api_method: What --api-method is where it is not given; an image may be built and labelled to serve.
     """
     parser = argparse.ArgumentParser(
         prog="process.py", description=__doc__.split("\n", maxsplit=1)[0], epilog=__doc__.split("\n\n", 1)[1]
     )
-    parser.add_argument("--input", type=Path, default=Path("/input"), help="folder of the case (default: %(default)s)")
-    parser.add_argument(
-        "--output", type=Path, default=Path("/output"), help="folder of the mask (default: %(default)s)"
-    )
-    parser.add_argument("--slug", default=MASK_SLUG, help="output socket (default: %(default)s)")
-    parser.add_argument(
-        "--page", action="store_true", help="write lesions.csv and report.html beside report.json (seconds more)"
-    )
+    add_socket_options(parser)
+    add_server_options(parser, "0.0.0.0", api_method)  # noqa: S104 - the platform calls from outside of the container
     add_run_options(parser, on_error)
     arguments = parser.parse_args(argv)
     try:
         options = run_options(arguments, started_s)
     except ValueError as error:
         parser.error(str(error))
-    return run(options, SocketDesk(arguments.input, arguments.output, arguments.slug, arguments.page))
+    desk = SocketDesk(arguments.input, arguments.output, arguments.slug, arguments.page)
+    if arguments.api_method == "invoke":
+        from petlesion.service import serve  # noqa: PLC0415 - a case by itself pays for no server
+
+        return serve(options, desk, arguments.host, arguments.port)
+    return run(options, desk)
 
 
 def run(options: RunOptions, desk: Desk) -> int:
-    """Segment one case; every error becomes an exit status and one last plain sentence on stderr."""
+    """Segment one case in a process of its own; the exit status."""
     speak_plainly()
+    return answer(options, desk).status
+
+
+def answer(options: RunOptions, desk: Desk, store: ModelStore | None = None) -> Ending:
+    """Segment one case; every error becomes an ending, and one last plain sentence on stderr.
+
+    Args:
+        options: The run's choices.
+        desk: Where the case lies, and where its mask goes.
+        store: The weights as `open_store` gives them; by default they are opened here.
+    """
     try:
-        with _sigterm_raises():
-            return _process(options, desk)
+        with sigterm_raises() as termination:
+            ending = _process(options, desk, store)
+        return replace(ending, status=TERMINATED) if termination.came else ending
     except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status
-        status = status_of(error)
+        status, sentence = status_of(error), sentence_of(error)
         if status == INTERNAL:
             traceback.print_exception(error)
         if options.on_error == "mask" and status not in {OUTPUT, TERMINATED} and _write_fallback(options, desk, error):
-            return DONE
-        LOG.error("petlesion: %s", sentence_of(error))  # noqa: TRY400 - the trace, where there is one, stands before
-        return status
+            return Ending(DONE, f"a mask of last resort, because: {sentence}")
+        LOG.error("petlesion: %s", sentence)  # noqa: TRY400 - the trace, where there is one, stands before
+        return Ending(status, sentence)
 
 
 def speak_plainly() -> None:
@@ -94,11 +104,22 @@ def speak_plainly() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s", force=True)
 
 
-def _process(options: RunOptions, desk: Desk) -> int:
-    """The straight way: check, read, segment, write."""
-    warnings = desk.check()
+def open_store(options: RunOptions) -> ModelStore:
+    """The weights of a run, checked.
+
+    Raises:
+        WeightsError: Names model and file.
+        PlansError: Where plans ask for what is not supported.
+    """
     store = ModelStore.open(options.weights)
     check_recipe(store, options.recipe, options.limits)
+    return store
+
+
+def _process(options: RunOptions, desk: Desk, store: ModelStore | None) -> Ending:
+    """The straight way: check, read, segment, write."""
+    warnings = desk.check()
+    store = store or open_store(options)
     admission = desk.read(options.reading)
     warnings += admission.warnings
     for warning in warnings:
@@ -106,10 +127,15 @@ def _process(options: RunOptions, desk: Desk) -> int:
     result = segment(admission.case, store, options.limits, options.recipe, ProgressLine())
     report = report_of(result, case_name=admission.case.name, recipe_name=options.recipe.name, warnings=warnings)
     path = desk.write(result.mask, admission.case.name, report, admission.case)
-    LOG.info("%d lesions, %.1f ml in all: %s", len(result.lesions), report["tmtv_ml"], path)
+    sentence = f"{len(result.lesions)} lesions, {report['tmtv_ml']:.1f} ml in all: {shown(path)}"
+    LOG.info("%s", sentence)
     if result.stopped:
-        LOG.warning("petlesion: stopped early (%s); the mask is that of the finished sweeps", result.stopped)
-    return TERMINATED if result.stopped == "terminated" else DONE
+        sentence = f"stopped early ({result.stopped}); the mask is that of the finished sweeps"
+        LOG.warning("petlesion: %s", sentence)
+    elif Termination.current().came:
+        sentence = "terminated on the platform's request; the mask is complete"
+        LOG.warning("petlesion: %s", sentence)
+    return Ending(TERMINATED if result.stopped == "terminated" else DONE, sentence)
 
 
 def check_recipe(store: ModelStore, recipe: Recipe, limits: Limits) -> None:
@@ -127,7 +153,7 @@ def check_recipe(store: ModelStore, recipe: Recipe, limits: Limits) -> None:
 
 
 def check_member(store: ModelStore, entry: ModelEntry, stage: Stage, member: Member) -> None:
-    """Refuse a model that is not what the recipe says: of other channels, or another kind of network.
+    """Refuse a model that is not what the recipe says: of other channels, without folds, or another kind of network.
 
     Raises:
         WeightsError: Names the model.
@@ -138,6 +164,8 @@ def check_member(store: ModelStore, entry: ModelEntry, stage: Stage, member: Mem
             f"{entry.name} must read the channels {list(stage.channels)} in this order; its manifest says "
             f"{list(entry.channels)}: import the weights of this recipe"
         )
+    if not entry.folds:
+        raise WeightsError(f"{entry.name} must have at least one fold; its manifest lists none: import or train some")
     plans = read_plans(store, entry)
     found = plans.network.name if isinstance(plans, MonaiPlans) else "nnU-Net"
     wanted = member.network.name if member.network else "nnU-Net"
@@ -175,24 +203,3 @@ def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bo
         return False
     LOG.warning("fallback: %s, because: %s", how, sentence_of(error))
     return True
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """While inside, the first SIGTERM raises Terminated; later ones change nothing.
-
-    Python lets the main thread alone handle signals; on another one nothing is changed.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def terminate(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise Terminated("terminated on the platform's request")
-
-    former = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

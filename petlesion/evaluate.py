@@ -17,7 +17,8 @@ import numpy as np
 
 from petlesion.case import CaseError
 from petlesion.document import parse_document
-from petlesion.images import OutputError, image_stem, image_suffix, read_image, reason, shown, staged
+from petlesion.drafts import staged
+from petlesion.images import OutputError, image_stem, image_suffix, read_image, reason, shown
 from petlesion.postprocess import RemoveSmall, each_alone
 from petlesion.scores import CaseScores, Scores, score
 

@@ -9,31 +9,30 @@ checksum or length.
 from __future__ import annotations
 
 import gzip
-import os
 import re
-import tempfile
 import zlib
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
 from petlesion.case import CaseError
+from petlesion.drafts import staged
 from petlesion.itk import grid_of, to_image, to_volume
 from petlesion.metaimage import claims_too_many_dimensions
 from petlesion.volume import Grid, GridError, Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
 SUFFIXES = (".mha", ".nii.gz", ".nii", ".nrrd")
 MAX_VOXELS = 1_500_000_000  # ten times the largest study known; more is a damaged header
+SMALLEST_STEP_MM, LARGEST_SIDE_MM, FARTHEST_MM = 0.3, 1e4, 1e6  # of a spacing, a field of view, an origin
 SAME_PLACE_MM = 1e-3
 HEADER_BYTES = 1 << 20
+MHA_END = rb"(?<=\n)ElementDataFile *= *[^\n]*\n"
 CHUNK_BYTES = 1 << 22
 DAMAGED = "is damaged or cut short: copy or export it again"
 
@@ -104,28 +103,6 @@ def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
         raise
     except (OSError, RuntimeError) as error:
         raise OutputError(f"the mask must be written whole; {shown(path)} was not: {reason(error)}") from error
-
-
-@contextmanager
-def staged(path: Path, staging: Path | None = None) -> Iterator[Path]:
-    """Give a draft's path; on leaving, flush the draft and rename it to `path`. On an error, remove it.
-
-    Args:
-        path: The file's place. Its folder is made, and until the renaming holds nothing of the draft.
-        staging: The folder in which the draft's temporary folder is made; that of `path` where it is None.
-
-    Raises:
-        OSError: When a folder or the draft cannot be written or renamed.
-    """
-    home = path.parent if staging is None else staging
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".petlesion-", dir=home) as folder:
-        draft = Path(folder) / path.name
-        yield draft
-        _flush(draft)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(path)
-        _flush(path.parent)
 
 
 def image_suffix(path: Path) -> str | None:
@@ -205,6 +182,14 @@ def _checked_grid(reader: sitk.ImageFileReader) -> Grid:
         raise _FaultError(f"has a geometry that cannot be: {error}") from None
     if grid.n_voxels > MAX_VOXELS:
         raise _FaultError(f"claims {sizes} voxels, more than {MAX_VOXELS:,}: its header is damaged")
+    sides = [n * step for n, step in zip(grid.size_xyz, grid.spacing_mm, strict=True)]
+    farthest = max(abs(place) for place in grid.origin_mm)
+    if min(grid.spacing_mm) < SMALLEST_STEP_MM or max(sides) > LARGEST_SIDE_MM or farthest > FARTHEST_MM:
+        steps = " x ".join(f"{step:.4g}" for step in grid.spacing_mm)
+        place = ", ".join(f"{mm:.4g}" for mm in grid.origin_mm)
+        raise _FaultError(
+            f"claims {sizes} voxels of {steps} mm from {place} mm on, as no scanner makes: mend its header"
+        )
     return grid
 
 
@@ -232,6 +217,7 @@ def _pixels(path: Path, reader: sitk.ImageFileReader) -> NDArray[np.float32]:
             raise MemoryError(f"{shown(path)}: {reader.GetSize()} voxels") from None
         raise _FaultError(DAMAGED) from None
     native = sitk.GetArrayViewFromImage(image)  # valid as long as `image` lives
+    _check_raw_length(path, native.nbytes)
     if checksum is not None and zlib.adler32(native) != checksum != zlib.adler32(native.byteswap()):
         raise _FaultError(DAMAGED)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, which `case.admit` replaces and counts
@@ -241,7 +227,7 @@ def _pixels(path: Path, reader: sitk.ImageFileReader) -> NDArray[np.float32]:
 
 def _mha_checksum(path: Path) -> int | None:
     """Adler-32 of the pixels, from the end of a compressed .mha's zlib stream; None where there is none."""
-    text, start = _head(path, rb"(?<=\n)ElementDataFile *= *[^\n]*\n")
+    text, start = _head(path, MHA_END)
     if not re.search(rb"= *LOCAL\s*$", text):
         raise _FaultError("keeps its pixels in another file: save it as one .mha")
     if not re.search(rb"^CompressedData *= *T", text, re.MULTILINE | re.IGNORECASE):
@@ -253,8 +239,22 @@ def _mha_checksum(path: Path) -> int | None:
         if stream.read(2) == b"\x1f\x8b":  # gzip, which MetaImage takes as well
             _unzipped_bytes(path, start)
             return None
-        stream.seek(start + int(size[1]) - 4)
+        end = start + int(size[1][:20])  # a size of more digits is none; it may not become an offset
+        if end > path.stat().st_size:
+            raise _FaultError(DAMAGED)
+        stream.seek(end - 4)
         return int.from_bytes(stream.read(4), "big")
+
+
+def _check_raw_length(path: Path, expected: int) -> None:
+    """Refuse an .mha of plain voxels that holds more of them than its header says: one of the two is wrong."""
+    if not path.name.lower().endswith(".mha"):
+        return
+    text, start = _head(path, MHA_END)
+    if re.search(rb"^(CompressedData *= *T|HeaderSize)", text, re.MULTILINE | re.IGNORECASE):
+        return
+    if (there := path.stat().st_size - start) != expected:
+        raise _FaultError(f"has {there} bytes of voxels, its header says {expected}: copy or export it again")
 
 
 def _head(path: Path, ending: bytes) -> tuple[bytes, int]:
@@ -275,15 +275,6 @@ def _unzipped_bytes(path: Path, start: int = 0) -> int:
                 return sum(map(len, iter(lambda: stream.read(CHUNK_BYTES), b"")))
         except (EOFError, gzip.BadGzipFile, zlib.error):
             raise _FaultError(DAMAGED) from None
-
-
-def _flush(path: Path) -> None:
-    """Bring a file's bytes, or a folder's names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _compare(mask: Volume, path: Path) -> None:

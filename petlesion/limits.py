@@ -21,10 +21,10 @@ class OutOfLimitsError(RuntimeError):
     """Time or memory ended before there was any mask. Its text states rule, offence and remedy.
 
     Attributes:
-        ended: Which of the two.
+        ended: Which of the two; "terminated" where an ensemble was left out for SIGTERM.
     """
 
-    def __init__(self, text: str, ended: Literal["time", "memory"] = "time") -> None:
+    def __init__(self, text: str, ended: Literal["time", "memory", "terminated"] = "time") -> None:
         super().__init__(text)
         self.ended = ended
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from petlesion.case import Tracer
-from petlesion.challenge import ReadOptions
+from petlesion.challenge import MASK_SLUG, ReadOptions
 from petlesion.limits import Depth, Device, Limits
 from petlesion.recipes import RECIPES
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from petlesion.recipe import Recipe
 
 OnError = Literal["fail", "mask"]
+PORT = 4743  # where the platform calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,27 @@ class RunOptions:
     on_error: OnError
 
 
+def add_socket_options(parser: argparse.ArgumentParser) -> None:
+    """Add where the sockets of a case are."""
+    add = parser.add_argument
+    add("--input", type=Path, default=Path("/input"), metavar="DIR", help="folder of the case (default: %(default)s)")
+    add("--output", type=Path, default=Path("/output"), metavar="DIR", help="folder of the mask (default: %(default)s)")
+    add("--slug", default=MASK_SLUG, help="output socket (default: %(default)s)")
+    add("--page", action="store_true", help="write lesions.csv and report.html beside report.json (seconds more)")
+
+
+def add_server_options(parser: argparse.ArgumentParser, host: str, api_method: str | None = None) -> None:
+    """Add where a server listens, by default on `host`; and with `api_method`, its default, whether there is one."""
+    add = parser.add_argument
+    if api_method is not None:
+        if api_method not in {"exec", "invoke"}:
+            parser.error(f"an image is run by exec or invoke; it was built with {api_method!r}")
+        add("--api-method", choices=("exec", "invoke"), default=api_method, help="segment the case that is there and "
+            "end, or serve: a case for each POST /invoke (default: %(default)s)")  # fmt: skip
+    add("--host", default=host, help="address that a server listens on (default: %(default)s)")
+    add("--port", type=int, default=PORT, help="port that a server listens on; 0: any (default: %(default)s)")
+
+
 def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> None:
     """Add the options of a run to `parser`; `on_error` is the default of --on-error."""
     add = parser.add_argument
@@ -50,8 +72,8 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
         help="published system to run (default: %(default)s)",
     )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
-    add("--time-limit", type=float, metavar="SECONDS", help="seconds from the start of the process to the mask; "
-        "0: none (default: the recipe's, 900 for mesbah)")  # fmt: skip
+    add("--time-limit", type=float, metavar="SECONDS", help="seconds from the start of the process, or the "
+        "arrival of a call, to the mask; 0: none (default: the recipe's, 900 for mesbah)")  # fmt: skip
     add("--depth", type=_depth, default="voxels", metavar="voxels|published|deadline|N", help="test-time flips: by "
         "the voxels the network sweeps, by those of the input, as many as the time allows, or N = 1, 2, 4 or 8 "
         "(default: %(default)s)")  # fmt: skip

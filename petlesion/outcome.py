@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from petlesion.case import CaseError
 from petlesion.clicks import ClicksError
 from petlesion.images import OutputError
@@ -18,6 +20,7 @@ from petlesion.metrics import MetricError
 from petlesion.volume import GridError
 
 DONE, USAGE, BAD_INPUT, MODEL, OUT_OF_LIMITS, OUTPUT, INTERNAL, TERMINATED = 0, 2, 3, 4, 5, 6, 70, 143
+INTERRUPTED = 130  # Ctrl-C, which a server that a person started ends by
 
 STATUS: dict[type[BaseException], int] = {
     UsageError: USAGE,
@@ -35,6 +38,20 @@ STATUS: dict[type[BaseException], int] = {
     Terminated: TERMINATED,
 }
 KNOWN_ERRORS = (*STATUS, MemoryError)
+LONGEST_SENTENCE = 2000  # the platform drops long lines, and what is quoted from a file may have any length
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a case ended.
+
+    Attributes:
+        status: The exit status of a process that ends with it.
+        sentence: What was done, or why not, in one line.
+    """
+
+    status: int
+    sentence: str
 
 
 def status_of(error: BaseException) -> int:
@@ -45,8 +62,10 @@ def status_of(error: BaseException) -> int:
 
 
 def sentence_of(error: BaseException) -> str:
-    """The error in one line."""
+    """The error in one line, which is cut in its middle where it is a long one."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if len(text) > LONGEST_SENTENCE:
+        text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[-LONGEST_SENTENCE // 4 :]}"
     if is_out_of_memory(error):
         return f"out of memory ({text}); give the process more"
     return text if status_of(error) != INTERNAL else f"internal error, {type(error).__name__}: {text}"

@@ -24,11 +24,13 @@ from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, extent_of, prepare_input, read_plans, share_input
 from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
+from petlesion.inference.upright import Turn
 from petlesion.lesions import LesionMask, measure_lesions
-from petlesion.limits import Device, Limits, OutOfLimitsError
+from petlesion.limits import Device, Limits, OutOfLimitsError, Terminated
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
 from petlesion.result import Result, StageRecord
+from petlesion.termination import Termination
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from petlesion.case import PetCtCase
     from petlesion.inference.weights import ModelEntry, ModelStore
     from petlesion.recipe import Recipe, Stage
-    from petlesion.volume import Index
+    from petlesion.volume import Index, Volume
 
 LOG = logging.getLogger(__name__)
 
@@ -70,22 +72,23 @@ def segment(
         OutOfLimitsError: When time or memory ended before there was any mask.
         Terminated: When SIGTERM came before there was any mask.
     """
-    run = _Run(case, store, limits or Limits(), recipe, observer)
+    turn = Turn.upright(case.grid)
+    run = _Run(turn.case(case), store, limits or Limits(), recipe, observer)
     tracer = run.call_tracer()
-    mask, records = np.zeros(case.grid.shape_zyx, np.bool_), []
+    mask, records = np.zeros(run.case.grid.shape_zyx, np.bool_), []
     for stage in recipe.stages:
+        Termination.current().let_go()  # the mask of a stage before the last is no answer
         models = run.models(stage, tracer)
         channels = run.draw_channels(stage, mask)
         prepared = run.prepare(channels, list(models.values()))
         answers: list[EnsembleLead] = []
         for model, plans in models.items():
             plan = run.plan(stage, model, prepared)
-            networks = run.load(model, plan)
-            answer = run.sweep(stage, networks, prepared, plans.patch_zyx, plan, optional=bool(answers))
+            answer = run.sweep(stage, model, prepared, plans.patch_zyx, plan, optional=bool(answers))
             records.append(StageRecord.of(model, plan, prepared, answer))
             answers += [answer] if isinstance(answer, EnsembleLead) else []
         mask = run.restore(answers, prepared)
-    return run.measure(mask, tracer, tuple(records))
+    return run.measure(case.pet_suv, turn.back(mask), tracer, tuple(records))
 
 
 def choose_device(wanted: Device) -> torch.device:
@@ -99,7 +102,7 @@ def choose_device(wanted: Device) -> torch.device:
 
 @dataclass(slots=True)
 class _Run:
-    """One walk: its case, bounds and device, and the seconds of each step."""
+    """One walk: its case, upright, its bounds and device, and the seconds of each step."""
 
     case: PetCtCase
     store: ModelStore
@@ -186,26 +189,28 @@ class _Run:
     def load(self, model: ModelEntry, plan: InferencePlan) -> dict[int, torch.nn.Module]:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
-            return {fold: load_network(self.store, model, fold, self.device) for fold in plan.folds}
+            return {fold: self.store.network(model, fold, self.device, load_network) for fold in plan.folds}
 
     def sweep(
         self,
         stage: Stage,
-        networks: dict[int, torch.nn.Module],
+        model: ModelEntry,
         prepared: ModelInput,
         patch_zyx: Index,
         plan: InferencePlan,
         *,
         optional: bool,
     ) -> EnsembleLead | OutOfLimitsError:
-        """The mean of the planned sweeps, as far as memory and this ensemble's part of the time left allow.
+        """The mean of the planned sweeps, as far as memory, SIGTERM and this ensemble's part of the time left allow.
 
         The error where not one sweep was finished and the stage can do without (`optional`).
         """
         deadline = replace(self.deadline, at_s=self._own_end_s())
         averaging = Averaging(stage.window, stage.mean)
-        with self.timed("sweeps"):
-            try:
+        try:
+            with Termination.current().at_once():
+                networks = self.load(model, plan)
+            with self.timed("sweeps"):
                 return predict(
                     *(networks, prepared.array_czyx, patch_zyx, plan),
                     deadline=deadline,
@@ -213,11 +218,11 @@ class _Run:
                     observer=self.observer,
                     averaging=averaging,
                 )
-            except OutOfLimitsError as error:
-                if not optional:
-                    raise
-                LOG.warning("warning: an ensemble is left out: %s", error)
-                return error
+        except (OutOfLimitsError, Terminated) as error:
+            if not optional:
+                raise
+            LOG.warning("warning: an ensemble is left out: %s", error)
+            return error if isinstance(error, OutOfLimitsError) else OutOfLimitsError(str(error), "terminated")
 
     def _own_end_s(self) -> float | None:
         """When this ensemble must have ended: the time left is shared out evenly among those that are still to come."""
@@ -231,10 +236,11 @@ class _Run:
             lead = answers[0].lead_zyx if len(answers) == 1 else np.mean([one.lead_zyx for one in answers], axis=0)
             return restore(lead, prepared)
 
-    def measure(self, mask: NDArray[np.bool_], tracer: TracerCall | None, stages: tuple[StageRecord, ...]) -> Result:
-        """The result, after the component rules, with its lesions measured."""
+    def measure(
+        self, pet: Volume, mask: NDArray[np.bool_], tracer: TracerCall | None, stages: tuple[StageRecord, ...]
+    ) -> Result:
+        """The result, after the component rules, with its lesions measured on the PET as it was given."""
         with self.timed("components"):
-            pet = self.case.pet_suv
             kept = apply_rules(mask, pet.array_zyx, 1000 * pet.grid.voxel_ml, self.recipe.post)
             volume = LesionMask.of(kept, pet.grid)
             lesions = measure_lesions(volume, pet)

@@ -21,11 +21,11 @@ class ProgressLine:
     """An observer of the sweeps.
 
     Attributes:
-        stream: Where a terminal's bar goes. Platforms drop lines that redraw themselves, so a stream that is no
-            terminal gets no bar, only the log's plain lines.
+        stream: Where a terminal's bar goes; None where stderr is closed. Platforms drop lines that redraw themselves,
+            so a stream that is no terminal gets no bar, only the log's plain lines.
     """
 
-    stream: TextIO = field(default_factory=lambda: sys.stderr)
+    stream: TextIO | None = field(default_factory=lambda: sys.stderr)
     begun_s: float | None = None
 
     def __call__(self, progress: Progress) -> None:
@@ -40,13 +40,14 @@ class ProgressLine:
         left_s = (now - self.begun_s) / max(1, tiles_done - 1) * (tiles - tiles_done)
         if tiles_done == 2:
             LOG.info("estimated time of the sweeps: %.0f s", left_s)
-        if self.stream.isatty():
-            self._bar(tiles_done / tiles, left_s)
+        if self.stream is not None and self.stream.isatty():
+            self._bar(self.stream, tiles_done / tiles, left_s)
         elif progress.tile == progress.tiles:
             LOG.info("sweep %d of %d done; about %.0f s left", progress.sweep, progress.sweeps, left_s)
 
-    def _bar(self, done: float, left_s: float) -> None:
+    @staticmethod
+    def _bar(stream: TextIO, done: float, left_s: float) -> None:
         cells = "#" * round(done * BAR_CELLS)
         end = "\n" if done >= 1 else ""
-        self.stream.write(f"\r[{cells:<{BAR_CELLS}}] {done:4.0%}, {left_s:4.0f} s left{end}")
-        self.stream.flush()
+        stream.write(f"\r[{cells:<{BAR_CELLS}}] {done:4.0%}, {left_s:4.0f} s left{end}")
+        stream.flush()

@@ -25,7 +25,7 @@ class StageRecord:
     Attributes:
         model: The weights.
         plan: Its sweeps, with the reason.
-        box_zyx: The part of the PET's grid that was swept: (start, stop) for each axis.
+        box_zyx: The part of the PET that was swept: (start, stop) for each axis of the case as `upright` turned it.
         network_shape_zyx: Shape of the networks' input.
         sweeps: The finished (fold, flip) pairs.
         seconds: Time of each of them.

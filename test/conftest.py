@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from petlesion.case import Tracer
@@ -76,6 +78,23 @@ def toy_case(tmp_path_factory) -> ToyCase:
     folder = tmp_path_factory.mktemp("case")
     write_phantom(phantom, folder, clicks)
     return ToyCase(phantom, clicks, folder / "input")
+
+
+@pytest.fixture(scope="session")
+def tiny_case(toy_case, tmp_path_factory) -> Path:
+    """The sockets of a cube of 32 voxels, one patch, around the first tumour click of the toy case."""
+    middle = toy_case.clicks.tumor_xyz[0]
+    sizes = toy_case.phantom.pet_suv.grid.size_xyz
+    low = [min(max(0, i - 16), n - 32) for i, n in zip(middle, sizes, strict=True)]
+    folder = tmp_path_factory.mktemp("tiny") / "input"
+    for kind in ("ct", "pet"):
+        (source,) = (toy_case.input_dir / "images" / kind).iterdir()
+        (folder / "images" / kind).mkdir(parents=True)
+        cube = sitk.RegionOfInterest(sitk.ReadImage(str(source)), [32, 32, 32], low)
+        sitk.WriteImage(cube, str(folder / "images" / kind / source.name))
+    point = {"point": [i - j for i, j in zip(middle, low, strict=True)], "name": "tumor"}
+    (folder / "lesion-clicks.json").write_text(json.dumps({"points": [point]}))
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from petlesion.case import Tracer
-from petlesion.options import add_run_options, run_options
+from petlesion.options import add_run_options, add_server_options, add_socket_options, run_options
 
 
 def options(*words, on_error="fail"):
@@ -69,3 +69,31 @@ def test_words_that_mean_nothing_are_refused(words):
 def test_values_out_of_range_are_refused(words):
     with pytest.raises(ValueError, match="got"):
         options(*words)
+
+
+def server(*words, api_method=None):
+    parser = argparse.ArgumentParser()
+    add_socket_options(parser)
+    add_server_options(parser, "127.0.0.1", api_method)
+    return parser.parse_args(words)
+
+
+def test_sockets_and_server_are_where_the_platform_has_them():
+    found = server()
+    assert (found.input, found.output, found.slug) == (Path("/input"), Path("/output"), "tumor-lesion-segmentation")
+    assert (found.host, found.port) == ("127.0.0.1", 4743)
+    assert not hasattr(found, "api_method")  # a command that serves does nothing else
+
+
+def test_the_way_of_running_is_that_of_the_image_unless_it_is_given():
+    assert server(api_method="exec").api_method == "exec"
+    assert server(api_method="invoke").api_method == "invoke"
+    assert server("--api-method", "exec", api_method="invoke").api_method == "exec"
+
+
+@pytest.mark.parametrize(("words", "built"), [((), "push"), (("--api-method", "push"), "exec")])
+def test_another_way_of_running_is_a_matter_of_usage(words, built, capsys):
+    with pytest.raises(SystemExit) as ended:
+        server(*words, api_method=built)
+    assert ended.value.code == 2
+    assert "push" in capsys.readouterr().err

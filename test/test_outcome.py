@@ -14,7 +14,7 @@ from petlesion.inference.nnunet_plans import PlansError
 from petlesion.inference.plan import PlanError
 from petlesion.limits import OutOfLimitsError, Terminated
 from petlesion.metrics import MetricError
-from petlesion.outcome import sentence_of, status_of
+from petlesion.outcome import LONGEST_SENTENCE, sentence_of, status_of
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,13 @@ def test_each_error_has_its_status(error, status):
 
 def test_a_sentence_is_one_line():
     assert sentence_of(CaseError("two\n  lines")) == "two lines"
+
+
+def test_a_long_sentence_keeps_its_ends():
+    sentence = sentence_of(CaseError("rule " + "x" * 100_000 + " remedy"))
+    assert len(sentence) < LONGEST_SENTENCE
+    assert sentence.startswith("rule x")
+    assert sentence.endswith("x remedy")
 
 
 def test_an_error_nobody_foresaw_is_named():

@@ -140,6 +140,13 @@ def test_the_image_starts_process_py_without_a_shell():
     assert not re.search(r"^CMD ", dockerfile(), re.MULTILINE)
 
 
+def test_label_and_process_py_hear_of_the_same_api_method():
+    assert 'org.grand-challenge.api-method="${API_METHOD}"' in dockerfile()
+    assert re.search(r"^ARG API_METHOD=exec$", dockerfile(), re.MULTILINE)
+    assert "PETLESION_API_METHOD=${API_METHOD}" in dockerfile()
+    assert 'environ.get("PETLESION_API_METHOD", "exec")' in (ROOT / "process.py").read_text(encoding="utf-8")
+
+
 def test_the_image_has_a_tagged_base_and_a_user():
     base = re.search(r"^ARG BASE_IMAGE=(.+)$", dockerfile(), re.MULTILINE)[1]
     assert re.fullmatch(r"pytorch/pytorch:[\d.]+-cuda12\.\d+-cudnn\d+-runtime", base)

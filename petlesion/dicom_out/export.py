@@ -14,7 +14,8 @@ from petlesion.dicom_out.identity import mark_anonymous, without_identity
 from petlesion.dicom_out.measurements import Measured, measurement_report
 from petlesion.dicom_out.segmentation import numbered, segmentation
 from petlesion.dicom_out.structures import structure_set
-from petlesion.images import OutputError, reason, shown, staged
+from petlesion.drafts import staged
+from petlesion.images import OutputError, reason, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

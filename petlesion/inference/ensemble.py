@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
+from petlesion.inference.manifest import WeightsError
 from petlesion.inference.tiles import Tiling
 from petlesion.limits import OutOfLimitsError, Terminated, is_out_of_memory
+from petlesion.termination import Termination
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,6 +138,7 @@ class _Bench:
         """Where the networks run."""
         return self.device if self.rung < 2 else torch.device("cpu")
 
+    @torch.inference_mode()
     def add(self, sweep: torch.Tensor) -> None:
         """Add a finished sweep, a sum of weighted tiles; of probabilities where these are averaged."""
         if self.averaging.mean == "probability":
@@ -188,6 +191,7 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     Raises:
         OutOfLimitsError: When time or memory ended before the first sweep was finished.
         Terminated: When SIGTERM came before the first sweep was finished.
+        WeightsError: When a network answers with NaN or infinity, of which a mask would be empty in silence.
     """
     averaging = averaging or Averaging()
     tiling = Tiling.of(image_czyx.shape[1:], patch_zyx, plan.tile_step, averaging.window)
@@ -210,12 +214,15 @@ def _run(
     """Finish as many sweeps as time and memory allow: which, how long each took, what stopped the rest, the plan."""
     done: list[Sweep] = []
     seconds: list[float] = []
+    sigterm = Termination.current()
     while len(done) < len(plan.sweeps):
         if seconds and bench.deadline.left_s < max(seconds) * SLOWEST_SWEEP_MARGIN:
             return done, seconds, "time", plan
         begun = bench.deadline.now()
         try:
-            _sweep(networks, plan, len(done), bench)
+            with sigterm.at_once():
+                sweep = _finite(_sweep(networks, plan, len(done), bench), plan.sweeps[len(done)])
+            bench.add(sweep)
         except _SweepCutError:
             return done, seconds, "time", plan
         except (MemoryError, RuntimeError) as error:
@@ -229,14 +236,15 @@ def _run(
                 raise
             return done, seconds, "terminated", plan
         done.append(plan.sweeps[len(done)])
+        sigterm.keeping = True
         seconds.append(bench.deadline.now() - begun)
         plan = plan.timed_by(seconds[0], bench.deadline.left_s)
     return done, seconds, "", plan
 
 
 @torch.inference_mode()
-def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, bench: _Bench) -> None:
-    """Add one sweep to the bench's total; the total is untouched where the sweep is cut short."""
+def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, bench: _Bench) -> torch.Tensor:
+    """One sweep, a sum of weighted tiles; the bench's total is not touched, in case the sweep is cut short."""
     fold, flip = plan.sweeps[number]
     network = networks[fold].to(bench.compute)
     if bench.compute.type == "cpu":
@@ -251,7 +259,14 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
         logit = torch.flip(logit, axes) if axes else logit
         total[window] += logit[0, 0].to(bench.store) * bench.importance
         bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
-    bench.add(total)
+    return total
+
+
+def _finite(total: torch.Tensor, sweep: Sweep) -> torch.Tensor:
+    """A sweep's sum, all of whose values are numbers."""
+    if not bool(torch.isfinite(total).all()):
+        raise WeightsError(f"networks answer with finite numbers; that of fold {sweep[0]} does not: verify its weights")
+    return total
 
 
 def _forward(network: nn.Module, tile: torch.Tensor) -> torch.Tensor:

@@ -109,7 +109,7 @@ def load_tracer_networks(store: ModelStore, entry: ModelEntry, device: torch.dev
     Raises:
         WeightsError: When a file is missing or damaged, or its keys are not those of the network.
     """
-    return {number: _load(store, entry, number, device) for number in entry.fold_numbers}
+    return {number: store.network(entry, number, device, _load) for number in entry.fold_numbers}
 
 
 def _load(store: ModelStore, entry: ModelEntry, number: int, device: torch.device) -> nn.Module:

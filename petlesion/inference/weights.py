@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,6 +39,7 @@ COPY_AGAIN = "the weights are incomplete or were changed: copy or import them ag
 HALF_MAX = 65504.0  # the largest number of fp16
 
 State = Mapping[str, torch.Tensor]
+Build = Callable[["ModelStore", ModelEntry, int, torch.device], torch.nn.Module]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,10 @@ class ModelStore:
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise WeightsError(f"{path} must be a safetensors file ({error}); {COPY_AGAIN}") from error
         return state
+
+    def network(self, entry: ModelEntry, fold: int, device: torch.device, build: Build) -> torch.nn.Module:
+        """The network of a fold on a device, as `build` makes it: anew each time. A `ResidentStore` keeps it."""
+        return build(self, entry, fold, device)
 
     def shapes(self, entry: ModelEntry, fold: int) -> dict[str, tuple[int, ...]]:
         """Names and shapes of a fold's weights, from the head of its file: quick, and without its SHA-256.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from petlesion.images import staged
+from petlesion.drafts import staged
 from petlesion.inference.resample import resampled_shape
 from petlesion.recipes import MESBAH
 from petlesion.training.layouts import DataError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from petlesion.images import staged
+from petlesion.drafts import staged
 from petlesion.inference.body import Box
 from petlesion.inference.channels import draw_channels
 from petlesion.inference.monai_inputs import prepare_monai

@@ -7,7 +7,7 @@ import csv
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from petlesion.images import staged
+from petlesion.drafts import staged
 
 if TYPE_CHECKING:
     from pathlib import Path

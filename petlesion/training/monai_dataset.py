@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from petlesion.images import staged
+from petlesion.drafts import staged
 from petlesion.training.layouts import DataError
 from petlesion.training.monai_case import MonaiCase, mapped, prepare_case, stage_plans
 from petlesion.training.splits import patient_of, split_by_patient

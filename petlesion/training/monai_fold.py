@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from petlesion.images import staged
+from petlesion.drafts import staged
 from petlesion.inference.ensemble import Averaging, predict
 from petlesion.inference.monai_networks import LesionLogit, monai_network
 from petlesion.inference.monai_published import PLANS, recipe_plans

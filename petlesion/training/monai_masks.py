@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.images import staged
+from petlesion.drafts import staged
 from petlesion.training.layouts import DataError
 from petlesion.training.monai_case import mapped
 

@@ -18,7 +18,8 @@ import SimpleITK as sitk
 
 from petlesion.case import CaseError
 from petlesion.challenge import ReadOptions, read_files
-from petlesion.images import read_image, staged
+from petlesion.drafts import staged
+from petlesion.images import read_image
 from petlesion.inference.channels import draw_channels
 from petlesion.inference.preprocess import nonzero_box
 from petlesion.itk import to_image

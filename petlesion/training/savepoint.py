@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from petlesion.images import reason, shown, staged
+from petlesion.drafts import staged
+from petlesion.images import reason, shown
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
-from petlesion.images import staged
+from petlesion.drafts import staged
 from petlesion.limits import UsageError
 
 if TYPE_CHECKING:

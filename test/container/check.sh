@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=$PWD/.venv/bin/python
 starter=$PWD/../shared/tools/engine.sh
 engine_dir=${ENGINE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/petlesion/engine}
-image=petlesion:check private=
+image=petlesion:check private= serving=
 short=(--depth 1 --folds "0,1" --time-limit 0)  # no limit: a busy machine is no reason for two runs to differ
 work=$(mktemp -d)
 
@@ -19,9 +19,14 @@ say() { printf 'container: %s\n' "$*"; }
 finish() {
   local status=$?
   trap - EXIT
+  if [ -n "$serving" ]; then
+    docker logs petlesion-served 2>&1 | tail -n 20 || true
+    docker rm --force petlesion-served >/dev/null || true
+  fi
   # What the container's user wrote, only that user (or root) can remove.
   if [ -d "$work" ] && ! rm -rf "$work" 2>/dev/null; then
-    docker run --rm --network none -v "$work:/scratch" --entrypoint rm "$image" -rf /scratch/inside /scratch/rescued /scratch/refused || true
+    docker run --rm --network none -v "$work:/scratch" --entrypoint rm "$image" -rf /scratch/inside /scratch/rescued \
+      /scratch/refused /scratch/served /scratch/bad || true
     rm -rf "$work" || true
   fi
   if [ -n "$private" ]; then "$starter" stop "$engine_dir"; fi
@@ -64,7 +69,9 @@ restricted() {
     gpu=(--gpus all)
   fi
   mkdir -p "$output" && chmod 777 "$output"
-  docker run --rm --network none --cap-drop=ALL --security-opt=no-new-privileges --read-only --tmpfs /tmp \
+  local remove=(--rm)
+  case " $* " in *" --detach "*) remove=() ;; esac  # its exit status is asked for when it has ended
+  docker run ${remove[@]+"${remove[@]}"} --network none --cap-drop=ALL --security-opt=no-new-privileges --read-only --tmpfs /tmp \
     --memory=4g --memory-swap=4g --pids-limit=512 --shm-size=128m --env OMP_NUM_THREADS ${gpu[@]+"${gpu[@]}"} \
     -v "$input:/input:ro" -v "$output:/output" "$@"
 }
@@ -120,9 +127,39 @@ build_arguments() {
   say "without weights: $(tail -n 1 "$work/refused.log")"
   build "$image-rescue" mask invoke
   expect "the platform's method" "$(label "$image-rescue")" invoke
-  restricted "$work/case/input" "$work/rescued" -v "$work/weights:/opt/ml/model:ro" "$image-rescue" 2>"$work/rescued.log" ||
+  restricted "$work/case/input" "$work/rescued" -v "$work/weights:/opt/ml/model:ro" "$image-rescue" \
+    --api-method exec 2>"$work/rescued.log" ||
     { cat "$work/rescued.log" && say "FAILED: ON_ERROR=mask gave no mask" && exit 1; }
   say "the same with ON_ERROR=mask: $(tail -n 1 "$work/rescued.log")"
+}
+
+# The image that is labelled invoke serves: two calls give the mask of the exec image, SIGTERM ends it with 143. Without a
+# network nothing outside can call, so the container calls itself.
+served() {
+  restricted "$work/case/input" "$work/served" --name petlesion-served --detach "$image-rescue" "${short[@]}" >/dev/null
+  serving=yes
+  local call='
+import http.client, sys, time
+def ask(method, path):
+    connection = http.client.HTTPConnection("127.0.0.1", 4743, timeout=600)
+    connection.request(method, path)
+    return connection.getresponse().status
+until = time.monotonic() + 300
+while True:
+    try:
+        if ask("GET", "/health") == 200: break
+    except OSError: pass
+    if time.monotonic() > until: sys.exit("not healthy within 300 s")
+    time.sleep(1)
+print(ask("POST", "/invoke"), ask("POST", "/invoke"), ask("GET", "/invoke"))'
+  expect "the answers of the server" "$(docker exec petlesion-served python -c "$call")" "201 201 405"
+  cmp "$work/inside/images/tumor-lesion-segmentation/"*.mha "$work/served/images/tumor-lesion-segmentation/"*.mha ||
+    { say "FAILED: invoke gave another mask than exec" && exit 1; }
+  docker kill --signal TERM petlesion-served >/dev/null
+  expect "the exit status after SIGTERM" "$(timeout 30 docker wait petlesion-served)" 143
+  docker rm --force petlesion-served >/dev/null
+  serving=
+  say "as a server: 201 twice, the mask of exec, 143 after SIGTERM"
 }
 
 # The platform caps memory by RLIMIT_DATA: too little of it must end in a mask or in one sentence with status 5, not in
@@ -137,12 +174,16 @@ short_of_memory() {
   esac
 }
 
+. test/container/faults.sh
+
 choose_engine
 say "building"
 build "$image"
 same_as_outside
 who_it_is
+bad_inputs
 build_arguments
+served
 if [ -n "$private" ]; then
   short_of_memory
   docker image prune --force >/dev/null

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are there whole or not at all: written as drafts, flushed, and renamed into their place.
+
+A draft lies in a temporary folder of its own, which goes when the writing ends, well or not. Only a process that is
+killed leaves one behind; since each is locked as long as its process lives, the next run knows it and removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX = ".petlesion-"
+
+
+@contextmanager
+def staged(path: Path, staging: Path | None = None) -> Iterator[Path]:
+    """Give a draft's path; on leaving, flush the draft and rename it to `path`. On an error, remove it.
+
+    Args:
+        path: The file's place. Its folder is made, and until the renaming holds nothing of the draft.
+        staging: The folder in which the draft's temporary folder is made; that of `path` where it is None.
+
+    Raises:
+        OSError: When a folder or the draft cannot be written or renamed.
+    """
+    home = path.parent if staging is None else staging
+    home.mkdir(parents=True, exist_ok=True)
+    with draft_folder(home) as folder:
+        draft = folder / path.name
+        yield draft
+        _flush(draft)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.replace(path)
+        _flush(path.parent)
+
+
+@contextmanager
+def draft_folder(home: Path) -> Iterator[Path]:
+    """A temporary folder in `home`, gone on leaving; those that killed processes left there go before.
+
+    Raises:
+        OSError: When it cannot be made.
+    """
+    _remove_stale(home)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=home) as folder:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # a file system without locks; then nobody can take one either
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield Path(folder)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_stale(home: Path) -> None:
+    """Remove the draft folders whose process has ended; others, and what may not be removed, stay."""
+    for folder in home.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(descriptor)
+
+
+def _flush(path: Path) -> None:
+    """Bring a file's bytes, or a folder's names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

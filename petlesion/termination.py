@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM while a case is at work: an exception as long as nothing would be lost, and kept in mind from then on.
+
+The signal's handler is the one place that every step can ask without being handed it: `Termination.current()`. Python
+lets the main thread alone handle signals; elsewhere, and where no handler of ours is set, nothing ever comes.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from petlesion.limits import Terminated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+@dataclass(slots=True)
+class Termination:
+    """A handler of SIGTERM.
+
+    Attributes:
+        came: Whether the signal has come.
+        keeping: Whether there is a mask to be lost, so that the signal is only kept in mind.
+    """
+
+    came: bool = False
+    keeping: bool = False
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        """Take the signal; Terminated where nothing is to be kept. Later signals change nothing."""
+        first, self.came = not self.came, True
+        if first and not self.keeping:
+            self.check()
+
+    @classmethod
+    def current(cls) -> Termination:
+        """The handler that is set."""
+        found = signal.getsignal(signal.SIGTERM)
+        return found if isinstance(found, cls) and _in_main_thread() else cls()
+
+    def check(self) -> None:
+        """Raise Terminated where the signal has come."""
+        if self.came:
+            raise Terminated("terminated on the platform's request")
+
+    def let_go(self) -> None:
+        """From here on nothing would be lost; Terminated where the signal has come."""
+        self.keeping = False
+        self.check()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While inside, the signal raises Terminated, since what is to be kept is safe outside."""
+        former = self.keeping
+        self.let_go()
+        try:
+            yield
+        finally:
+            self.keeping = former
+
+
+@contextmanager
+def sigterm_raises() -> Iterator[Termination]:
+    """While inside, the first SIGTERM raises Terminated or, where there is a mask to be lost, is kept in mind."""
+    handler = Termination()
+    if not _in_main_thread():
+        yield handler
+        return
+    former = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield handler
+    finally:
+        signal.signal(signal.SIGTERM, former)
+        if handler.came and isinstance(former, Termination):
+            former.came = True  # what is around this, a server, goes on and must hear of it
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

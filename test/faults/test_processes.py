@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Faults in real processes of process.py: a sample of the table, limits of the system, closed streams, no locale."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from test.faults import runs
+from test.faults.forks import ROOT
+from test.faults.images import FINE, renamed
+from test.faults.place import Fault, Place, sound
+from test.faults.test_faults import FAULTS, WEIGHTS, check
+
+SAMPLE = FAULTS[7::15]
+
+
+def lines_of(stderr: bytes) -> list[str]:
+    text = stderr.decode("utf-8")
+    assert "\r" not in text
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def test_the_sample_is_large_and_of_all_kinds():
+    assert len(SAMPLE) >= 20
+    assert {fault.status for fault in SAMPLE} >= {0, 2, 3, 4}
+
+
+@pytest.mark.parametrize("fault", SAMPLE, ids=str)
+def test_fault(place, forks, fault):
+    if id(fault) in WEIGHTS:
+        shutil.copytree(place.weights, place.root / "weights")
+        place = Place(place.root, place.root / "weights")
+    fault.spoil(place)
+    kept = place.files()
+    status, stderr = forks.run(place.arguments(fault), place.root)
+    check(place, fault, status, lines_of(stderr), kept)
+
+
+@pytest.mark.parametrize("size", [0, 64, 400])
+def test_a_disk_that_is_full(place, forks, size):
+    """A limit on the size of files stands for it; stderr is a file, too, so what is said may be cut."""
+    stderr = place.root / "err.txt"
+    fault = Fault("a full disk", sound, 6, r"must be (written|writable)|read back")
+    runs.former(place)
+    kept = place.files()
+    status, _ = forks.run(place.arguments(fault), place.root, FSIZE=size)
+    assert status == 6, stderr.read_text()
+    assert {name: data for name, data in place.files().items() if name != "report.json"} == {
+        name: data for name, data in kept.items() if name != "report.json"
+    }
+    assert not list(place.root.rglob(".petlesion-*"))
+
+
+def test_a_report_that_does_not_fit_leaves_the_former_one(place, forks):
+    (place.output / "report.json").write_text("old")
+    status, _ = forks.run(place.arguments(Fault("", sound, 6, "")), place.root, FSIZE=1000)
+    assert status == 6
+    assert place.files()["report.json"] == b"old"
+    assert len(place.files()) == 2  # the mask is complete, and only its report is not there
+
+
+@pytest.mark.parametrize("files", [8, 12, 64])
+def test_few_open_files(place, forks, files):
+    status, stderr = forks.run(place.arguments(Fault("", sound, 0, FINE)), place.root, NOFILE=files)
+    lines = lines_of(stderr)
+    assert status in {0, 3, 4, 6}, lines
+    assert not [line for line in lines if line.startswith("Traceback")]
+    assert files < 64 or status == 0
+
+
+@pytest.mark.parametrize("megabytes", [1, 4, 16])
+def test_little_memory(place, forks, megabytes):
+    fault = Fault("", sound, 0, ".", ("--folds", "0"))
+    status, stderr = forks.run(place.arguments(fault), place.root, DATA=megabytes << 20)
+    lines = lines_of(stderr)
+    assert status in {0, 5}, lines
+    if status == 5:
+        assert "memory" in lines[-1]
+        assert place.files() == {}
+
+
+def start(arguments, **options):
+    """process.py in a fresh interpreter."""
+    return subprocess.run([sys.executable, str(ROOT / "process.py"), *arguments], check=False, **options)
+
+
+def test_no_locale_no_home_and_umlauts(place):
+    renamed("Müller 1.mha")(place)
+    environment = {key: value for key, value in os.environ.items() if key not in {"HOME", "LANG"}}
+    environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "TMPDIR": "/nowhere"}
+    fault = Fault("", sound, 0, "Müller 1.mha")
+    done = start(place.arguments(fault), capture_output=True, env=environment, cwd=place.root)
+    assert done.stdout == b""
+    check(place, fault, done.returncode, lines_of(done.stderr), {})
+
+
+@pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
+def test_closed_streams_and_a_folder_that_is_gone(place, closed):
+    gone = place.root / "gone"
+    gone.mkdir()
+
+    def close():
+        gone.rmdir()
+        for number in closed:
+            os.close(number)
+
+    fault = replace(Fault("", sound, 0, "."), options=("--depth", "1"))
+    done = start(place.arguments(fault), stderr=subprocess.PIPE, cwd=gone, preexec_fn=close)
+    check(place, fault, done.returncode, lines_of(done.stderr) or ["nothing"], {})
+
+
+def test_a_reader_of_stderr_that_has_left(place):
+    read, write = os.pipe()
+    os.close(read)
+    fault = Fault("", sound, 0, ".")
+    done = start(place.arguments(fault), stderr=write)
+    os.close(write)
+    check(place, fault, done.returncode, ["nothing"], {})

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGTERM as a case meets it: an exception while nothing would be lost, and kept in mind from then on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from petlesion.limits import Terminated
+from petlesion.termination import Termination, sigterm_raises
+
+
+def ring():
+    signal.raise_signal(signal.SIGTERM)
+
+
+def test_nothing_comes_where_no_handler_is_set():
+    assert Termination.current() == Termination()
+    Termination.current().let_go()
+
+
+def test_the_first_signal_raises_and_later_ones_change_nothing():
+    with sigterm_raises() as sigterm:
+        assert Termination.current() is sigterm
+        with pytest.raises(Terminated, match="on the platform's request"):
+            ring()
+        ring()
+        assert sigterm.came
+
+
+def test_where_there_is_a_mask_to_be_lost_the_signal_is_kept_in_mind():
+    with sigterm_raises() as sigterm:
+        sigterm.keeping = True
+        ring()
+        assert sigterm.came
+        with pytest.raises(Terminated):
+            sigterm.let_go()
+
+
+def test_inside_a_sweep_it_raises_all_the_same():
+    with sigterm_raises() as sigterm:
+        sigterm.keeping = True
+        with pytest.raises(Terminated), sigterm.at_once():
+            ring()
+        assert sigterm.keeping
+
+
+def test_a_signal_that_came_before_a_sweep_keeps_it_from_beginning():
+    begun = []
+    with sigterm_raises() as sigterm:
+        sigterm.keeping = True
+        ring()
+        with pytest.raises(Terminated), sigterm.at_once():
+            begun.append(True)
+        assert not begun
+
+
+def test_the_former_handler_is_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with sigterm_raises():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_off_the_main_thread_nothing_is_set_and_nothing_comes():
+    seen = []
+
+    def look():
+        with sigterm_raises() as own:
+            seen.append((own.came, Termination.current() == Termination()))
+
+    with sigterm_raises() as sigterm:
+        sigterm.keeping = True
+        ring()
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+    assert seen == [(False, True)]
+
+
+def test_a_signal_that_a_case_kept_in_mind_is_known_around_it():
+    with sigterm_raises() as server:
+        with sigterm_raises() as case:
+            case.keeping = True
+            ring()
+        assert server.came
+        with pytest.raises(Terminated):
+            Termination.current().check()
+    with sigterm_raises() as server:
+        with sigterm_raises():
+            pass
+        assert not server.came
