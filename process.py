@@ -33,12 +33,34 @@ def fill_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
+def stand_somewhere() -> None:
+    """Leave a working folder that has been removed: torch's libraries cannot be loaded from there."""
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib is an import that the clock need not pay for yet
+    except OSError:
+        os.chdir("/")
+
+
+def settle_streams() -> None:
+    """See that output which nobody takes any more, or for which there is no room, leaves the exit status as it is."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, end_at_once)
     fill_closed_streams()
+    stand_somewhere()
 
 from petlesion.entry import main  # noqa: E402
 
 if __name__ == "__main__":
     # An image built for a challenge in which one failed case fails the submission sets PETLESION_ON_ERROR=mask.
-    sys.exit(main(started_s=STARTED_S, on_error=os.environ.get("PETLESION_ON_ERROR", "fail")))
+    try:
+        sys.exit(main(started_s=STARTED_S, on_error=os.environ.get("PETLESION_ON_ERROR", "fail")))
+    finally:
+        settle_streams()

@@ -13,6 +13,7 @@ import math
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,9 +44,12 @@ from petlesion.images import (
 from petlesion.listing import LISTING, Listing, Socket
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from petlesion.volume import Volume
 
 MASK_SLUG = "tumor-lesion-segmentation"
+REPORT = "report.json"
 AUTOPET_III_MASK_SLUG = "automated-petct-lesion-segmentation"  # for --slug
 
 CT = Socket("CT", ("ct", "ct-image"), "images/ct")
@@ -203,6 +207,8 @@ def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
             (probe / "probe").write_bytes(b"0")
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if (output_dir / REPORT).is_dir():
+            raise IsADirectoryError(errno.EISDIR, f"{REPORT} is a folder")
         stale = _masks(folder)
     except OSError as error:
         raise OutputError(
@@ -235,16 +241,9 @@ def write_result(mask: Volume, name: str, report: dict[str, Any], output_dir: Pa
     if not name or Path(name).name != name:
         raise OutputError(f"a mask is named as the CT file, without folders; got {name!r}")
     path = _mask_folder(output_dir, slug) / f"{name}.mha"
-    write_mask(mask, path, output_dir)
-    try:
-        for stale in _masks(path.parent):
-            if stale != path:
-                stale.unlink()
-    except OSError as error:
-        raise OutputError(
-            f"{shown(path.parent)} must hold one mask; others cannot be removed: {reason(error)}"
-        ) from error
-    write_report(report, output_dir / "report.json")
+    with _report_at_hand(report, output_dir / REPORT):  # where there is no room for it, no mask is replaced either
+        write_mask(mask, path, output_dir)
+        _remove_others(path)
     return path
 
 
@@ -254,12 +253,32 @@ def write_report(report: dict[str, Any], path: Path) -> None:
     Raises:
         OutputError: When it cannot be written.
     """
+    with _report_at_hand(report, path):
+        pass
+
+
+@contextmanager
+def _report_at_hand(report: dict[str, Any], path: Path) -> Iterator[None]:
+    """The report as a draft while inside, and in its place on leaving; not at all where what is inside fails."""
     text = json.dumps(_jsonable(report), indent=2, allow_nan=False) + "\n"
     try:
         with staged(path) as draft:
             draft.write_text(text, encoding="utf-8")
+            yield
     except OSError as error:
         raise OutputError(f"the report must be written; {shown(path)} was not: {reason(error)}") from error
+
+
+def _remove_others(path: Path) -> None:
+    """Remove masks of other runs from a mask's folder."""
+    try:
+        for stale in _masks(path.parent):
+            if stale != path:
+                stale.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{shown(path.parent)} must hold one mask; others cannot be removed: {reason(error)}"
+        ) from error
 
 
 def _fixed_files(input_dir: Path) -> CaseFiles:
