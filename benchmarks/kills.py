@@ -6,8 +6,8 @@
 A ball of uptake in a block of soft tissue is segmented with the shipped weights, one fold and eight flips, into one
 output folder, over and over. Each run is ended by SIGTERM or SIGKILL, in turn, at a random moment between its start and
 the time of an undisturbed run. Most runs are forks of a process that has paid for the imports, so that the moments fall
-on the case; every `--fresh`th is an interpreter of its own, so that some fall on the imports. After each kill every file
-in the folder of masks must be whole; after the last one, a run that is left alone must leave its mask and report only.
+on the case; every `--fresh`th is an interpreter of its own, so that some fall on the imports. After each kill each
+file in the folder of masks must be whole; after the last one, a run left alone must leave its mask and report only.
 """
 
 from __future__ import annotations

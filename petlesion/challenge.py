@@ -8,17 +8,12 @@ add `inputs.json`: where it is there, it says where the sockets lie.
 from __future__ import annotations
 
 import errno
-import json
-import math
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from petlesion.case import Admission, CaseError, admit, finite
 from petlesion.clicks import (
@@ -30,7 +25,7 @@ from petlesion.clicks import (
     admit_clicks,
     parse_clicks,
 )
-from petlesion.drafts import draft_folder, staged
+from petlesion.drafts import draft_folder
 from petlesion.images import (
     OutputError,
     image_stem,
@@ -42,10 +37,9 @@ from petlesion.images import (
     write_mask,
 )
 from petlesion.listing import LISTING, Listing, Socket
+from petlesion.report_file import report_at_hand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from petlesion.volume import Volume
 
 MASK_SLUG = "tumor-lesion-segmentation"
@@ -241,32 +235,10 @@ def write_result(mask: Volume, name: str, report: dict[str, Any], output_dir: Pa
     if not name or Path(name).name != name:
         raise OutputError(f"a mask is named as the CT file, without folders; got {name!r}")
     path = _mask_folder(output_dir, slug) / f"{name}.mha"
-    with _report_at_hand(report, output_dir / REPORT):  # where there is no room for it, no mask is replaced either
+    with report_at_hand(report, output_dir / REPORT):  # where there is no room for it, no mask is replaced either
         write_mask(mask, path, output_dir)
         _remove_others(path)
     return path
-
-
-def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write a report as JSON, whole or not at all; numbers that are not finite become null.
-
-    Raises:
-        OutputError: When it cannot be written.
-    """
-    with _report_at_hand(report, path):
-        pass
-
-
-@contextmanager
-def _report_at_hand(report: dict[str, Any], path: Path) -> Iterator[None]:
-    """The report as a draft while inside, and in its place on leaving; not at all where what is inside fails."""
-    text = json.dumps(_jsonable(report), indent=2, allow_nan=False) + "\n"
-    try:
-        with staged(path) as draft:
-            draft.write_text(text, encoding="utf-8")
-            yield
-    except OSError as error:
-        raise OutputError(f"the report must be written; {shown(path)} was not: {reason(error)}") from error
 
 
 def _remove_others(path: Path) -> None:
@@ -301,13 +273,3 @@ def _mask_folder(output_dir: Path, slug: str) -> Path:
 
 def _masks(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".mha" and not path.is_dir())
-
-
-def _jsonable(value: object) -> object:
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

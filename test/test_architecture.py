@@ -17,7 +17,7 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 # A module may import from its own layer and from those that stand before it. A new module gets a place here.
 LAYERS = (
     {"__init__", "volume", "clicks"},
-    {"case", "components", "lesions", "limits", "termination", "drafts", "images", "itk", "listing"},
+    {"case", "components", "lesions", "limits", "termination", "drafts", "report_file", "images", "itk", "listing"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
     | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},

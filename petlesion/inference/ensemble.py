@@ -266,7 +266,7 @@ def _finite(total: torch.Tensor, sweep: Sweep) -> torch.Tensor:
     """A sweep's sum, all of whose values are numbers."""
     if not bool(torch.isfinite(total).all()):
         raise WeightsError(
-            f"networks answer with finite numbers; that of fold {sweep[0]} does not: verify its weights, import them again"
+            f"networks answer with finite numbers; that of fold {sweep[0]} does not: import its weights again"
         )
     return total
 
