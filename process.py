@@ -13,6 +13,8 @@ import signal  # noqa: E402
 import sys  # noqa: E402
 from contextlib import suppress  # noqa: E402
 
+TERMINATED = 143
+
 
 def end_at_once(_number: int, _frame: object) -> None:
     """Answer SIGTERM while there is nothing to finish: during the imports, and once the case is done.
@@ -21,7 +23,7 @@ def end_at_once(_number: int, _frame: object) -> None:
     """
     with suppress(OSError):  # stderr may be closed
         os.write(2, b"petlesion: terminated on the platform's request\n")
-    os._exit(143)  # nothing has been begun that would have to be undone
+    os._exit(TERMINATED)  # nothing has been begun that would have to be undone
 
 
 def fill_closed_streams() -> None:
@@ -33,9 +35,28 @@ def fill_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
+def stand_somewhere() -> None:
+    """Leave a working folder that has been removed: torch's libraries cannot be loaded from there."""
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib is an import that the clock need not pay for yet
+    except OSError:
+        os.chdir("/")
+
+
+def settle_streams() -> None:
+    """See that output which nobody takes any more, or for which there is no room, leaves the exit status as it is."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, end_at_once)
     fill_closed_streams()
+    stand_somewhere()
 
 from petlesion.entry import main  # noqa: E402
 
@@ -44,7 +65,10 @@ if __name__ == "__main__":
     on_error = os.environ.get("PETLESION_ON_ERROR", "fail")
     # One that is labelled to be run by calls, for the platform, sets PETLESION_API_METHOD=invoke.
     api_method = os.environ.get("PETLESION_API_METHOD", "exec")
-    status = main(started_s=STARTED_S, on_error=on_error, api_method=api_method)
-    if status == 143:
+    try:
+        status = main(started_s=STARTED_S, on_error=on_error, api_method=api_method)
+    finally:
+        settle_streams()
+    if status == TERMINATED:
         os._exit(status)  # SIGTERM leaves 5 s, and taking the interpreter down can cost one of them
     sys.exit(status)

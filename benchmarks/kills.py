@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kills at random moments: what lies in the output folder afterwards, and how long SIGTERM takes.
 
-    python -m benchmarks.kills [--kills 200] [--fresh 10] [--seed 1]
+    python -m benchmarks.kills [--kills 200] [--fresh 10] [--seconds S] [--seed 1]
 
-A coarse phantom is segmented with the shipped weights, one fold and eight flips, into one output folder, over and
-over. Each run is ended by SIGTERM or SIGKILL, in turn, at a random moment between its start and the time of an
-undisturbed run. Most runs are forks of a process that has paid for the imports, so that the moments fall on the case;
-every `--fresh`th is an interpreter of its own, so that some fall on the imports. After each kill every file in the
-folder of masks must be whole; after the last one, a run that is left alone must leave nothing but its mask and report.
+A ball of uptake in a block of soft tissue is segmented with the shipped weights, one fold and eight flips, into one
+output folder, over and over. Each run is ended by SIGTERM or SIGKILL, in turn, at a random moment between its start and
+the time of an undisturbed run. Most runs are forks of a process that has paid for the imports, so that the moments fall
+on the case; every `--fresh`th is an interpreter of its own, so that some fall on the imports. After each kill each
+file in the folder of masks must be whole; after the last one, a run left alone must leave its mask and report only.
 """
 
 from __future__ import annotations
@@ -27,16 +27,11 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from petlesion.case import Tracer
-from petlesion.phantom import make_phantom
-from petlesion.phantom.files import write_phantom
-from petlesion.volume import Grid
-
 ROOT = Path(__file__).resolve().parents[1]
 PROCESS = str(ROOT / "process.py")
 MASKS = "images/tumor-lesion-segmentation"
 TERMINATED = 143
-GRID = Grid((40, 32, 24), (10.0, 10.0, 12.0))
+SIZE, SPACING_MM = 12, 16.0  # one window of the shipped networks
 OPTIONS = ("--depth", "8", "--folds", "0", "--device", "cpu", "--tracer", "FDG")
 
 
@@ -53,6 +48,18 @@ class Tally:
         """Count an exit status."""
         key = f"{how}: {status}"
         self.statuses[key] = self.statuses.get(key, 0) + 1
+
+
+def write_case(folder: Path) -> None:
+    """CT and PET in the platform's sockets."""
+    distance = np.linalg.norm(np.indices((SIZE,) * 3) - (SIZE - 1) / 2, axis=0)
+    arrays = {"ct": np.where(distance < 5, 40, -1000), "pet": np.where(distance < 2, 9, np.where(distance < 5, 1, 0))}
+    for kind, array in arrays.items():
+        path = folder / "input/images" / kind / "case.mha"
+        path.parent.mkdir(parents=True)
+        image = sitk.GetImageFromArray(array.astype(np.float32))
+        image.SetSpacing((SPACING_MM,) * 3)
+        sitk.WriteImage(image, str(path), True)  # noqa: FBT003 - compressed; SimpleITK takes no keyword
 
 
 def forked(arguments: list[str]) -> int:
@@ -118,7 +125,10 @@ def kill_runs(folder: Path, options: argparse.Namespace, tally: Tally) -> float:
         if ended(start(arguments)) != 0:
             raise SystemExit("the undisturbed run failed")
         lasting[start] = time.monotonic() - begun
+    ends_s = time.monotonic() + options.seconds
     for number in range(options.kills):
+        if time.monotonic() > ends_s:
+            break
         start = fresh if options.fresh and number % options.fresh == options.fresh - 1 else forked
         how = (signal.SIGTERM, signal.SIGKILL)[number // 2 % 2]
         child = start(arguments)
@@ -129,7 +139,7 @@ def kill_runs(folder: Path, options: argparse.Namespace, tally: Tally) -> float:
         if how is signal.SIGTERM and status == TERMINATED:
             tally.sigterm_s.append(time.monotonic() - begun)
         tally.count(how.name, status)
-        examine(output, GRID.size_xyz, tally)
+        examine(output, (SIZE,) * 3, tally)
     if ended(forked(arguments)) != 0:
         raise SystemExit("the run after the kills failed")
     files = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir())
@@ -145,17 +155,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--fresh", type=int, default=10, help="every so manieth run is no fork; 0: none")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no kill after so many seconds")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     import petlesion.entry  # noqa: F401, PLC0415 - what forks need not import
 
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
-        phantom = make_phantom(Tracer.FDG, np.random.default_rng(options.seed), grid=GRID, n_lesions=2)
-        write_phantom(phantom, Path(folder))
+        write_case(Path(folder))
         undisturbed_s = kill_runs(Path(folder), options, tally)
     slowest_s = max(tally.sigterm_s, default=0.0)
-    print(f"{options.kills} kills; an undisturbed fork takes {undisturbed_s:.1f} s")
+    print(f"{sum(tally.statuses.values())} kills; an undisturbed fork takes {undisturbed_s:.1f} s")
     print("exit statuses: " + ", ".join(f"{key} {count} times" for key, count in sorted(tally.statuses.items())))
     print(f"corrupt files: {len(tally.corrupt)} {tally.corrupt}; left over: {len(tally.left_over)} {tally.left_over}")
     print(f"SIGTERM: {len(tally.sigterm_s)} runs ended with 143, the slowest after {slowest_s:.2f} s")

@@ -8,16 +8,12 @@ add `inputs.json`: where it is there, it says where the sockets lie.
 from __future__ import annotations
 
 import errno
-import json
-import math
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from petlesion.case import Admission, CaseError, admit, finite
 from petlesion.clicks import (
@@ -30,7 +26,7 @@ from petlesion.clicks import (
     parse_clicks,
 )
 from petlesion.document import DocumentError, read_bytes
-from petlesion.drafts import draft_folder, staged
+from petlesion.drafts import draft_folder
 from petlesion.images import (
     OutputError,
     image_stem,
@@ -42,11 +38,13 @@ from petlesion.images import (
     write_mask,
 )
 from petlesion.listing import LISTING, Listing, Socket
+from petlesion.report_file import report_at_hand
 
 if TYPE_CHECKING:
     from petlesion.volume import Volume
 
 MASK_SLUG = "tumor-lesion-segmentation"
+REPORT = "report.json"
 AUTOPET_III_MASK_SLUG = "automated-petct-lesion-segmentation"  # for --slug
 
 CT = Socket("CT", ("ct", "ct-image"), "images/ct")
@@ -203,6 +201,8 @@ def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
             (probe / "probe").write_bytes(b"0")
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if (output_dir / REPORT).is_dir():
+            raise IsADirectoryError(errno.EISDIR, f"{REPORT} is a folder")
         stale = _masks(folder)
     except OSError as error:
         raise OutputError(
@@ -235,7 +235,14 @@ def write_result(mask: Volume, name: str, report: dict[str, Any], output_dir: Pa
     if not name or Path(name).name != name:
         raise OutputError(f"a mask is named as the CT file, without folders; got {name!r}")
     path = _mask_folder(output_dir, slug) / f"{name}.mha"
-    write_mask(mask, path, output_dir)
+    with report_at_hand(report, output_dir / REPORT):  # where there is no room for it, no mask is replaced either
+        write_mask(mask, path, output_dir)
+        _remove_others(path)
+    return path
+
+
+def _remove_others(path: Path) -> None:
+    """Remove masks of other runs from a mask's folder."""
     try:
         for stale in _masks(path.parent):
             if stale != path:
@@ -244,22 +251,6 @@ def write_result(mask: Volume, name: str, report: dict[str, Any], output_dir: Pa
         raise OutputError(
             f"{shown(path.parent)} must hold one mask; others cannot be removed: {reason(error)}"
         ) from error
-    write_report(report, output_dir / "report.json")
-    return path
-
-
-def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write a report as JSON, whole or not at all; numbers that are not finite become null.
-
-    Raises:
-        OutputError: When it cannot be written.
-    """
-    text = json.dumps(_jsonable(report), indent=2, allow_nan=False) + "\n"
-    try:
-        with staged(path) as draft:
-            draft.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"the report must be written; {shown(path)} was not: {reason(error)}") from error
 
 
 def _fixed_files(input_dir: Path) -> CaseFiles:
@@ -282,13 +273,3 @@ def _mask_folder(output_dir: Path, slug: str) -> Path:
 
 def _masks(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".mha" and not path.is_dir())
-
-
-def _jsonable(value: object) -> object:
-    if isinstance(value, dict):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

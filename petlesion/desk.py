@@ -14,11 +14,11 @@ from petlesion.challenge import (
     read_case,
     read_files,
     read_pet,
-    write_report,
     write_result,
 )
 from petlesion.clicks import Clicks
 from petlesion.images import SUFFIXES, OutputError, image_suffix, shown, write_mask
+from petlesion.report_file import write_report
 from petlesion.volume import Volume
 
 if TYPE_CHECKING:

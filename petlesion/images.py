@@ -9,6 +9,7 @@ checksum or length.
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from typing import TYPE_CHECKING
@@ -78,8 +79,8 @@ def read_image(path: Path, what: str = "image") -> Volume:
 def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
     """Write a mask as compressed uint8 so that it is there whole and as given, or not there at all.
 
-    It is written into a temporary folder of `staging`, flushed to the disk, renamed into its place, read back
-    and compared. What fails on the way leaves nothing behind.
+    It is written into a temporary folder of `staging`, read back and compared, flushed to the disk and renamed into its
+    place. What fails on the way leaves nothing behind, and a former mask where it was.
 
     Args:
         mask: bool, or uint8 of 0 and 1, (Z, Y, X).
@@ -97,8 +98,8 @@ def write_mask(mask: Volume, path: Path, staging: Path | None = None) -> None:
         raise OutputError(f"a mask's name is UTF-8 and ends in {', '.join(SUFFIXES)}; got {shown(path)}")
     try:
         with staged(path, staging) as draft:
-            sitk.WriteImage(to_image(mask), str(draft), True)  # noqa: FBT003 - compressed; SimpleITK takes no keyword
-        _compare(mask, path)
+            sitk.WriteImage(to_image(mask), _itk_name(draft), True)  # noqa: FBT003 - compressed; takes no keyword
+            _compare(mask, draft, path)
     except OutputError:
         raise
     except (OSError, RuntimeError) as error:
@@ -152,13 +153,22 @@ def _check_file(path: Path) -> None:
 
 def _is_utf8(path: Path) -> bool:
     """Whether SimpleITK can take the path; one that it cannot decode ends the whole process."""
-    return not any("\ud800" <= character <= "\udfff" for character in str(path))  # what UTF-8 has no bytes for
+    try:
+        _itk_name(path)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _itk_name(path: Path) -> str:
+    """The path as SimpleITK takes it, which is UTF-8 whatever the locale says."""
+    return os.fsencode(path).decode("utf-8")
 
 
 def _header(path: Path) -> sitk.ImageFileReader:
     sitk.ProcessObject.SetGlobalWarningDisplay(False)  # noqa: FBT003 - ITK's warnings are not for our users
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(_itk_name(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
@@ -277,15 +287,9 @@ def _unzipped_bytes(path: Path, start: int = 0) -> int:
             raise _FaultError(DAMAGED) from None
 
 
-def _compare(mask: Volume, path: Path) -> None:
-    """Read a written mask back; remove it and raise where it is not the one given."""
-    same = False
-    try:
-        there = to_volume(sitk.ReadImage(str(path)))
-        same = there.array_zyx.dtype == np.uint8 and np.array_equal(there.array_zyx, mask.array_zyx)
-        same = same and there.grid.same_as(mask.grid, SAME_PLACE_MM)
-    finally:
-        if not same:
-            path.unlink(missing_ok=True)
-    if not same:
+def _compare(mask: Volume, draft: Path, path: Path) -> None:
+    """Read the draft of a mask back; raise where it is not the one given."""
+    there = to_volume(sitk.ReadImage(_itk_name(draft)))
+    same = there.array_zyx.dtype == np.uint8 and np.array_equal(there.array_zyx, mask.array_zyx)
+    if not (same and there.grid.same_as(mask.grid, SAME_PLACE_MM)):
         raise OutputError(f"a mask must read back as written; {shown(path)} does not: is the disk full?")

@@ -14,7 +14,7 @@ class UsageError(ValueError):
     """Options that do not go together or are out of range."""
 
 
-ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc")
+ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "can't start new thread")
 
 
 class OutOfLimitsError(RuntimeError):

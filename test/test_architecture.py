@@ -17,8 +17,8 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 # A module may import from its own layer and from those that stand before it. A new module gets a place here.
 LAYERS = (
     {"__init__", "document", "volume", "clicks"},
-    {"case", "components", "extent", "lesions", "limits", "termination", "drafts", "images", "itk", "listing"}
-    | {"metaimage"},
+    {"case", "components", "extent", "lesions", "limits", "termination", "drafts", "report_file", "images", "itk"}
+    | {"listing", "metaimage"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
     | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},

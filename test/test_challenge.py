@@ -23,7 +23,6 @@ from petlesion.challenge import (
     read_clicks,
     read_files,
     read_pet,
-    write_report,
     write_result,
 )
 from petlesion.clicks import Clicks, ParsedClicks, clicks_to_json
@@ -339,18 +338,3 @@ def test_an_output_that_may_not_be_written():
         out.chmod(0o777)
         with nobody(), pytest.raises(OutputError, match="is not for uid 65534: Permission denied"):
             check_output(out)
-
-
-def test_a_report_is_json_whatever_it_holds(tmp_path):
-    report = {"a": float("nan"), "b": [np.float32(1.5), (np.int64(2), np.inf)], "c": {1: None}, "d": "µ", "e": True}
-    write_report(report, tmp_path / "new" / "report.json")
-    text = (tmp_path / "new" / "report.json").read_bytes().decode("ascii")
-    assert json.loads(text) == {"a": None, "b": [1.5, [2, None]], "c": {"1": None}, "d": "µ", "e": True}
-    assert files_in(tmp_path) == ["new/report.json"]
-
-
-def test_a_report_that_cannot_be_written(tmp_path):
-    (tmp_path / "report.json").mkdir()
-    with pytest.raises(OutputError, match="the report must be written"):
-        write_report({}, tmp_path / "report.json")
-    assert files_in(tmp_path) == []

@@ -44,8 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _started_s: float) -> int:
     """Do it; the exit status."""
-    from petlesion.challenge import write_report
     from petlesion.evaluate import write_csv
+    from petlesion.report_file import write_report
     from petlesion.summary import rows_of, summarise
 
     _check_outputs(path for path in (arguments.out, arguments.csv, arguments.picture) if path)

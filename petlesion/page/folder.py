@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from petlesion.challenge import write_report
-from petlesion.images import OutputError, reason, shown, staged
+from petlesion.drafts import staged
+from petlesion.images import OutputError, reason, shown
 from petlesion.page.document import document
 from petlesion.table import lesions_csv
 

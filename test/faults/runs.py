@@ -389,7 +389,7 @@ OUTPUTS = [
     Fault("a folder in the mask's place", folder_for_mask, 6, r"mask must be written whole"),
     Fault("a full folder in the mask's place", full_folder_for_mask, 6, r"mask must be written whole"),
     Fault(
-        "a folder in the report's place", lambda p: (p.output / "report.json").mkdir(), 6, r"the report must be written"
+        "a folder in the report's place", lambda p: (p.output / "report.json").mkdir(), 6, r"report\.json is a folder"
     ),
     Fault("what a killed run left", left_by_a_kill, 0, FINE),
     Fault("what a killed run left, and a bad case", lambda p: (left_by_a_kill(p), p.pet.unlink()), 3, r"images/pet"),

@@ -99,8 +99,8 @@ AFTER = [
     (challenge, "write_mask", False),
     (drafts, "_flush", True),
     (challenge, "write_mask", True),
-    (challenge, "write_report", False),
-    (challenge, "write_report", True),
+    (challenge, "_remove_others", False),
+    (challenge, "_remove_others", True),
 ]
 
 
