@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from petlesion.challenge import write_report
 from petlesion.drafts import staged
 from petlesion.images import OutputError, reason, shown
 from petlesion.page.document import document
+from petlesion.report_file import write_report
 from petlesion.table import lesions_csv
 
 if TYPE_CHECKING:
