@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One file's header: is it DICOM, and what does it say; pixels are not read.
+
+Only the elements listed here are decoded. The patient's name and birth date are not among them.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.datadict import tag_for_keyword
+from pydicom.errors import InvalidDicomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pydicom.dataset import Dataset
+
+PREAMBLE = 128
+# pydicom raises what its parts happen to raise; a file that cannot be read is one file less.
+FAULTS = (
+    InvalidDicomError,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
+KEYWORDS = """
+    SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID Modality Manufacturer SeriesDescription TimezoneOffsetFromUTC
+    StudyDate SeriesDate SeriesTime AcquisitionDate AcquisitionTime AcquisitionDateTime
+    ReferencedSeriesSequence
+    PatientID PatientSex PatientSize PatientWeight
+    FrameReferenceTime ActualFrameDuration AttenuationCorrectionMethod DecayCorrection CorrectedImage Units SUVType
+    DecayFactor SeriesType RadiopharmaceuticalInformationSequence
+    AttenuationCorrected DecayCorrected DecayCorrectionDateTime
+    StudyInstanceUID SeriesInstanceUID InstanceNumber ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID
+    SamplesPerPixel NumberOfFrames Rows Columns PixelSpacing PixelPaddingValue RescaleIntercept RescaleSlope RescaleType
+    RealWorldValueMappingSequence ReferencedImageRealWorldValueMappingSequence
+    SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
+""".split()
+GE_GROUP, GE_CREATORS, GE_SCAN_DATETIME = 0x0009, ("GEMS_PETD_01",), 0x0D
+PHILIPS_GROUP, PHILIPS_CREATORS = 0x7053, ("Philips PET Private Group",)
+PHILIPS_SUV, PHILIPS_BQML = 0x00, 0x09
+PRIVATE = ((GE_GROUP, (GE_SCAN_DATETIME,)), (PHILIPS_GROUP, (PHILIPS_SUV, PHILIPS_BQML)))
+BLOCKS = range(0x10, 0x18)
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """While inside, no warning is shown: pydicom's quote values of headers, which may be a patient's.
+
+    To be entered by the thread that starts others, since Python's filters of warnings are one for all threads.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def wanted_tags() -> list[int]:
+    """The tags that are decoded: those of KEYWORDS, and the private ones with their creators."""
+    tags = [tag for keyword in KEYWORDS if (tag := tag_for_keyword(keyword)) is not None]
+    for group, elements in PRIVATE:
+        for block in BLOCKS:
+            tags += [(group << 16) + block, *((group << 16) + (block << 8) + element for element in elements)]
+    return tags
+
+
+def read_header(path: Path, tags: list[int] | None = None) -> Dataset | None:
+    """The header of a DICOM file up to its pixels; None where the file is none, or cannot be read.
+
+    Args:
+        path: Any file.
+        tags: `wanted_tags()`, for many files.
+    """
+    try:
+        with path.open("rb") as stream:
+            has_prefix = looks_like_dicom(stream.read(PREAMBLE + 4))
+        if has_prefix is None:
+            return None
+        header = dcmread(path, stop_before_pixels=True, specific_tags=tags or wanted_tags(), force=not has_prefix)
+    except FAULTS:
+        return None
+    return header if "SOPClassUID" in header else None
+
+
+def looks_like_dicom(head: bytes) -> bool | None:
+    """Whether a file's first 132 bytes have DICOM's prefix; None where the file cannot be DICOM.
+
+    Old exports lack the prefix and begin with an element of group 0002 or 0008 in little-endian order.
+    """
+    if head[PREAMBLE:] == b"DICM":
+        return True
+    return False if head[:2] in {b"\x02\x00", b"\x08\x00"} and head[3:4] == b"\x00" else None
