@@ -101,7 +101,11 @@ def _process(options: RunOptions, desk: Desk) -> int:
     for warning in warnings:
         LOG.warning("warning: %s", warning)
     result = segment(admission.case, store, options.limits, options.recipe, ProgressLine())
+    for doubt in result.tracer.doubts if result.tracer else ():
+        LOG.warning("warning: %s", doubt)
+        warnings += (doubt,)
     report = report_of(result, case_name=admission.case.name, recipe_name=options.recipe.name, warnings=warnings)
+    report |= {"dicom": admission.origin} if admission.origin else {}
     path = desk.write(result.mask, admission.case.name, report)
     LOG.info("%d lesions, %.1f ml in all: %s", len(result.lesions), report["tmtv_ml"], path)
     if result.stopped:

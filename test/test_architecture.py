@@ -19,7 +19,7 @@ LAYERS = (
     {"__init__", "volume", "clicks"},
     {"case", "components", "lesions", "limits", "images", "itk", "listing"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
-    | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
+    | {"click_file", "dicom", "fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},
     {"inference"},
     {"training"},
@@ -41,6 +41,7 @@ NEVER_FOR_A_CASE = {
     "batchgenerators",
     "pooch",
     "requests",
+    "pydicom",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

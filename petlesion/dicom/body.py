@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sizes of a body by which uptake is normalised, from weight, height and sex.
 
-Sources: lean body mass by James (1976) with the coefficient 128 of the DICOM standard's LBMJAMES128; by Janmahasatian
-et al., Clin Pharmacokinet 2005; ideal body weight as the DICOM standard's IBW; body surface by Du Bois and Du Bois, 1916.
+Sources: lean body mass by James (1976) with the coefficient 128 of the DICOM standard's LBMJAMES128, and by
+Janmahasatian et al., Clin Pharmacokinet 2005; ideal body weight as the DICOM standard's IBW; body surface by Du Bois
+and Du Bois, 1916.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def is_male(sex: str) -> bool:
     """
     if sex not in {"M", "F"}:
         raise DicomError(
-            f"{named('PatientSex')} must be M or F where the PET is stored by lean or ideal body weight; it is neither: "
-            "export the PET in Bq/ml or as SUV by body weight"
+            f"{named('PatientSex')} must be M or F where the PET is stored by lean or ideal body weight; it is "
+            "neither; export the PET in Bq/ml or as SUV by body weight"
         )
     return sex == "M"

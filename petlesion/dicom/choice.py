@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.dicom.faults import DicomError
+from petlesion.dicom.faults import DicomError, named
 from petlesion.images import printable
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ def choose_ct(series: Sequence[Series], pet: Series | None, uid: str | None = No
     left = _fit(series, "CT")
     if pet is not None:
         left = _of_place(left, pet)
-    preferences: tuple[Callable[[Series], bool], ...] = (lambda one: one.is_original, lambda one: one.is_for_attenuation)
+    preferences: tuple[Callable[[Series], bool], ...] = (
+        lambda one: one.is_original,
+        lambda one: one.is_for_attenuation,
+    )
     for preferred in preferences:
         left = [one for one in left if preferred(one)] or left
     ct = _only(left, "CT")
@@ -121,10 +124,7 @@ def cover(ct: Series, pet: Series) -> float:
 def _doubts(ct: Series, pet: Series | None) -> tuple[str, ...]:
     if pet is None or ct.frame_of_reference == pet.frame_of_reference:
         return ()
-    return (
-        "CT and PET name different frames of reference (Frame of Reference UID (0020,0052)): they are taken to lie in "
-        "one; check that they match",
-    )
+    return (f"CT and PET name different frames ({named('FrameOfReferenceUID')}): taken as one; check that they match",)
 
 
 def _fit(series: Sequence[Series], kind: Kind) -> list[Series]:

@@ -18,7 +18,6 @@ from petlesion.dicom.nuclides import NUCLIDES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import time
 
     from petlesion.dicom.planes import PlaneTime
     from petlesion.dicom.suv_header import SuvHeader
@@ -46,8 +45,8 @@ def half_life(header: SuvHeader) -> tuple[float, tuple[str, ...]]:
     known = {nuclide.name: nuclide.half_life_s for nuclide in NUCLIDES}.get(header.nuclide)
     if header.half_life_s and header.half_life_s > 0:
         if known and abs(header.half_life_s / known - 1) > OTHER_HALF_LIFE:
-            text = f"the header's half-life is {header.half_life_s:g} s, that of {header.nuclide} {known:g} s: the header's is taken"
-            return header.half_life_s, (text,)
+            found = f"the header's half-life is {header.half_life_s:g} s, that of {header.nuclide} {known:g} s"
+            return header.half_life_s, (f"{found}: the header's is taken",)
         return header.half_life_s, ()
     if known:
         text = f"{named('RadionuclideHalfLife')} is missing: that of {header.nuclide}, {known:g} s, is taken"
@@ -106,8 +105,8 @@ def _back_computed(header: SuvHeader, times: Sequence[PlaneTime], half_life_s: f
         missing = [named("FrameReferenceTime")] if all(one.reference_s is None for one in times) else []
         missing += [] if header.is_ge else [named("ActualFrameDuration")]
         raise DicomError(
-            f"SUV needs the moment of the scan's start; {named('SeriesTime')} is later than {named('AcquisitionTime')}, "
-            f"and one of these is missing: {', '.join(missing)}; give --corrected-to"
+            f"SUV needs the moment of the scan's start; {named('SeriesTime')} is later than "
+            f"{named('AcquisitionTime')}, and one of these is missing: {', '.join(missing)}; give --corrected-to"
         )
     spread = (max(starts) - min(starts)).total_seconds()
     text = f"the bed positions' times put the scan's start {spread:.0f} s apart: the middle is taken"
@@ -148,8 +147,9 @@ def uptake_s(header: SuvHeader, reference: datetime, half_life_s: float) -> tupl
             return seconds, ()
         if "injected" in header.by_hand:
             raise _impossible(seconds, "--injected-at")
-        doubts = (f"{named('RadiopharmaceuticalStartDateTime')} is {seconds / 3600:.1f} h before the scan, which cannot "
-                  "be: its time of day alone is taken, as the date may have been changed",)  # fmt: skip
+        tag = named("RadiopharmaceuticalStartDateTime")
+        rule = "its time of day alone is taken, as the date may have been changed"
+        doubts = (f"{tag} is {seconds / 3600:.1f} h before the scan, which cannot be: {rule}",)
         injected = header.injected_time or injected.time()
     seconds = (reference - last_before(reference, injected)).total_seconds()
     if seconds > most_s:

@@ -16,13 +16,14 @@ from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import InvalidDicomError
 
+from petlesion.dicom.sniff import PREAMBLE, looks_like_dicom
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pydicom.dataset import Dataset
 
-PREAMBLE = 128
 # pydicom raises what its parts happen to raise; a file that cannot be read is one file less.
 FAULTS = (
     InvalidDicomError,
@@ -38,19 +39,59 @@ FAULTS = (
     struct.error,
     zlib.error,
 )
-KEYWORDS = """
-    SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID Modality Manufacturer SeriesDescription TimezoneOffsetFromUTC
-    StudyDate SeriesDate SeriesTime AcquisitionDate AcquisitionTime AcquisitionDateTime
-    ReferencedSeriesSequence
-    PatientID PatientSex PatientSize PatientWeight
-    FrameReferenceTime ActualFrameDuration AttenuationCorrectionMethod DecayCorrection CorrectedImage Units SUVType
-    DecayFactor SeriesType RadiopharmaceuticalInformationSequence
-    AttenuationCorrected DecayCorrected DecayCorrectionDateTime
-    StudyInstanceUID SeriesInstanceUID InstanceNumber ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID
-    SamplesPerPixel NumberOfFrames Rows Columns PixelSpacing PixelPaddingValue RescaleIntercept RescaleSlope RescaleType
-    RealWorldValueMappingSequence ReferencedImageRealWorldValueMappingSequence
-    SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
-""".split()
+KEYWORDS = (
+    "SpecificCharacterSet",
+    "ImageType",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "Modality",
+    "Manufacturer",
+    "SeriesDescription",
+    "TimezoneOffsetFromUTC",
+    "StudyDate",
+    "SeriesDate",
+    "SeriesTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+    "ReferencedSeriesSequence",
+    "PatientID",
+    "PatientSex",
+    "PatientSize",
+    "PatientWeight",
+    "FrameReferenceTime",
+    "ActualFrameDuration",
+    "AttenuationCorrectionMethod",
+    "DecayCorrection",
+    "CorrectedImage",
+    "Units",
+    "SUVType",
+    "DecayFactor",
+    "SeriesType",
+    "RadiopharmaceuticalInformationSequence",
+    "AttenuationCorrected",
+    "DecayCorrected",
+    "DecayCorrectionDateTime",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "InstanceNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "FrameOfReferenceUID",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "PixelPaddingValue",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "RealWorldValueMappingSequence",
+    "ReferencedImageRealWorldValueMappingSequence",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
 GE_GROUP, GE_CREATORS, GE_SCAN_DATETIME = 0x0009, ("GEMS_PETD_01",), 0x0D
 PHILIPS_GROUP, PHILIPS_CREATORS = 0x7053, ("Philips PET Private Group",)
 PHILIPS_SUV, PHILIPS_BQML = 0x00, 0x09
@@ -94,13 +135,3 @@ def read_header(path: Path, tags: list[int] | None = None) -> Dataset | None:
     except FAULTS:
         return None
     return header if "SOPClassUID" in header else None
-
-
-def looks_like_dicom(head: bytes) -> bool | None:
-    """Whether a file's first 132 bytes have DICOM's prefix; None where the file cannot be DICOM.
-
-    Old exports lack the prefix and begin with an element of group 0002 or 0008 in little-endian order.
-    """
-    if head[PREAMBLE:] == b"DICM":
-        return True
-    return False if head[:2] in {b"\x02\x00", b"\x08\x00"} and head[3:4] == b"\x00" else None

@@ -10,14 +10,11 @@ import numpy as np
 
 from petlesion.case import AIR_HU, Tracer
 from petlesion.dicom.choice import choose, choose_ct, choose_pet
-from petlesion.dicom.headers import read_header
 from petlesion.dicom.pet import suv_pet
-from petlesion.dicom.pixels import hounsfield, rescaled, stored_values
+from petlesion.dicom.pixels import rescaled
 from petlesion.dicom.stack import grid_of_stack, ordered
 from petlesion.dicom.study import find_study
 from petlesion.dicom.tracer import tracer_of
-from petlesion.images import image_suffix
-from petlesion.volume import Volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
     from petlesion.dicom.series import Series
     from petlesion.dicom.study import Study
     from petlesion.dicom.wishes import DicomWishes
+    from petlesion.volume import Volume
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,19 +84,7 @@ def read_rescaled_pet(folder: Path, wishes: DicomWishes) -> Reading:
     """
     series = choose_pet(find_study(folder).series, wishes.pet_series)
     stack = ordered(series)
-    grid = grid_of_stack(series, stack)
-    return Reading(Volume(rescaled(stored_values(series, stack, grid), stack), grid), series.uid)
-
-
-def holds_dicom(folder: Path) -> bool:
-    """Whether a socket's folder holds an image set: DICOM files, and no image of another kind."""
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    except (OSError, ValueError):
-        return False
-    if any(image_suffix(path) for path in files):
-        return False
-    return any(read_header(path) is not None for path in files[:8])
+    return Reading(rescaled(series, stack, grid_of_stack(series, stack)), series.uid)
 
 
 def _read_pet(study: Study, series: Series, wishes: DicomWishes) -> Reading:
@@ -114,6 +100,6 @@ def _read_pet(study: Study, series: Series, wishes: DicomWishes) -> Reading:
 def _read_ct(series: Series, doubts: tuple[str, ...]) -> Reading:
     """The CT in HU; what lies outside the scanner's field of view, far below air, becomes air."""
     stack = ordered(series)
-    volume = hounsfield(series, stack, grid_of_stack(series, stack))
+    volume = rescaled(series, stack, grid_of_stack(series, stack))
     volume = volume.with_array(np.maximum(volume.array_zyx, np.float32(AIR_HU)))
     return Reading(volume, series.uid, doubts, {"ct_series": series.uid})

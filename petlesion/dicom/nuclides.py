@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 
 
-
 @dataclass(frozen=True, slots=True)
 class Nuclide:
     """A radionuclide: its name, half-life in seconds, and codes."""

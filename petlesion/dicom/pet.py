@@ -8,16 +8,13 @@ from dataclasses import dataclass, fields, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from petlesion.dicom.faults import DicomError
-from petlesion.dicom.pixels import rescaled, stored_values
+from petlesion.dicom.pixels import rescaled
 from petlesion.dicom.planes import first_frame
 from petlesion.dicom.series import is_attenuation_corrected
 from petlesion.dicom.stack import grid_of_stack, ordered
 from petlesion.dicom.suv import SuvScale, suv_scale
 from petlesion.dicom.suv_header import SuvHeader, suv_header_of, with_wishes
-from petlesion.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from petlesion.dicom.real_world import RealWorldMap
     from petlesion.dicom.series import Series
     from petlesion.dicom.wishes import DicomWishes
+    from petlesion.volume import Volume
 
 Maps = dict[str, tuple["RealWorldMap", ...]]
 AGREES = 0.01  # a map's factor further from the header's than this share is worth a warning
@@ -54,10 +52,12 @@ def suv_pet(series: Series, maps: Maps, wishes: DicomWishes) -> SuvPet:
     stack = ordered(series)
     scale, planes = slice_scales(series, stack, maps, wishes)
     grid = grid_of_stack(series, stack)
-    factors = np.array(scale.factors, np.float64)[:, None, None]
-    array = (rescaled(stored_values(series, stack, grid), planes) * factors).astype(np.float32)
+    in_suv = tuple(
+        replace(plane, slope=plane.slope * factor, intercept=plane.intercept * factor)
+        for plane, factor in zip(planes, scale.factors, strict=True)
+    )
     doubts = () if is_attenuation_corrected(series.headers[0]) else ("the chosen PET is not corrected for attenuation",)
-    return SuvPet(Volume(array, grid), scale.rule, doubts + scale.warnings)
+    return SuvPet(rescaled(series, in_suv, grid), scale.rule, doubts + scale.warnings)
 
 
 def slice_scales(
@@ -100,7 +100,9 @@ def one_header(series: Series) -> SuvHeader:
     return headers[0]
 
 
-def _maps_of(planes: Sequence[Plane], maps: Mapping[str, tuple[RealWorldMap, ...]], units: str) -> list[RealWorldMap] | None:
+def _maps_of(
+    planes: Sequence[Plane], maps: Mapping[str, tuple[RealWorldMap, ...]], units: str
+) -> list[RealWorldMap] | None:
     """The map of a unit for each slice, the image's own before one beside; None where a slice has none."""
     found = []
     for plane in planes:
@@ -121,13 +123,15 @@ def _by_maps(
     rescaled values.
     """
     whole = [one.slope for one in mapped]
-    per_slope = [one.slope / plane.slope if plane.slope else math.inf for one, plane in zip(mapped, planes, strict=True)]
+    per_slope = [
+        one.slope / plane.slope if plane.slope else math.inf for one, plane in zip(mapped, planes, strict=True)
+    ]
     if computed is not None:
         takes_rescaled = _distance(whole, computed.factors) < _distance(per_slope, computed.factors)
     else:
         takes_rescaled = len(set(whole)) == 1 and len({plane.slope for plane in planes}) > 1
     chosen = whole if takes_rescaled else per_slope
-    doubts = ()
+    doubts: tuple[str, ...] = ()
     if computed is not None and (off := _distance(chosen, computed.factors)) > AGREES:
         doubts = (f"the real-world-value map's factor is {off:.1%} off what the header gives: the map's is taken",)
     kind = "rescaled" if takes_rescaled else "stored"

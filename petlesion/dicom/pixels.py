@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom import dcmread
-from pydicom.pixels import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from petlesion.dicom.faults import DicomError
@@ -29,8 +29,13 @@ if TYPE_CHECKING:
 READERS = 4
 
 
-def stored_values(series: Series, stack: Sequence[Plane], grid: Grid) -> NDArray[np.float32]:
-    """The stored values of a stack, float32, (Z, Y, X): neither slope nor intercept applied.
+def rescaled(series: Series, stack: Sequence[Plane], grid: Grid) -> Volume:
+    """The values of a stack by each slice's own slope and intercept, float32, (Z, Y, X).
+
+    Args:
+        series: The series, for an error's text.
+        stack: Its slices, in order.
+        grid: Their grid.
 
     Raises:
         DicomError: When a file is cut short, damaged, or of a transfer syntax that nothing installed decodes.
@@ -43,28 +48,12 @@ def stored_values(series: Series, stack: Sequence[Plane], grid: Grid) -> NDArray
     def fill(path: Path) -> None:
         frames = _frames(series, path, grid.shape_zyx[1:])
         for number in places[path]:
-            array[number] = frames[stack[number].frame or 0]
+            plane = stack[number]
+            array[number] = frames[plane.frame or 0] * np.float64(plane.slope) + plane.intercept
 
-    with quiet_pydicom(), ThreadPoolExecutor(READERS) as readers:  # decoders and the disk work without holding the interpreter
+    with quiet_pydicom(), ThreadPoolExecutor(READERS) as readers:  # decoders and disks do not hold the interpreter
         list(readers.map(fill, places))
-    return array
-
-
-def rescaled(stored: NDArray[np.float32], stack: Sequence[Plane]) -> NDArray[np.float32]:
-    """Stored values by each slice's own slope and intercept, float32, (Z, Y, X)."""
-    slopes = np.array([plane.slope for plane in stack], np.float64)[:, None, None]
-    intercepts = np.array([plane.intercept for plane in stack], np.float64)[:, None, None]
-    result: NDArray[np.float32] = (stored * slopes + intercepts).astype(np.float32)
-    return result
-
-
-def hounsfield(series: Series, stack: Sequence[Plane], grid: Grid) -> Volume:
-    """A CT in Hounsfield units, float32, (Z, Y, X).
-
-    Raises:
-        DicomError: As `stored_values`.
-    """
-    return Volume(rescaled(stored_values(series, stack, grid), stack), grid)
+    return Volume(array, grid)
 
 
 def _frames(series: Series, path: Path, shape: tuple[int, int]) -> NDArray[np.generic]:

@@ -12,8 +12,8 @@ from petlesion.dicom.real_world import RealWorldMap, maps_of
 from petlesion.dicom.values import items_of, number_of, numbers_of, text_of, texts_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from pydicom.dataset import Dataset

@@ -95,7 +95,9 @@ def _check_alike(series: Series) -> None:
         raise _refusal(series, f"differ in rows and columns: {found}", "give a folder with one of them only")
     if any(np.abs(np.subtract(p.spacing_mm or (), first.spacing_mm or ())).max() > SAME_SPACING_MM for p in planes):
         found = ", ".join(sorted({f"{p.spacing_mm}" for p in planes})[:4])
-        raise _refusal(series, f"differ in Pixel Spacing (0028,0030): {found} mm", "give a folder with one of them only")
+        raise _refusal(
+            series, f"differ in Pixel Spacing (0028,0030): {found} mm", "give a folder with one of them only"
+        )
     if any(np.abs(np.subtract(p.axes or (), first.axes or ())).max() > SAME_AXES for p in planes):
         count = len({tuple(np.round(p.axes or (), 2)) for p in planes})
         fault = f"differ in Image Orientation (0020,0037): {count} orientations are mixed"
@@ -108,7 +110,9 @@ def _check_steps(series: Series, places_mm: NDArray[np.float64]) -> None:
     twice = int(np.count_nonzero(steps < SAME_PLACE_MM))
     if twice:
         where = places_mm[int(np.argmax(steps < SAME_PLACE_MM))]
-        fault = f"lie at one position {twice} times, as at {where:.2f} mm: several time frames, gates or reconstructions"
+        fault = (
+            f"lie at one position {twice} times, as at {where:.2f} mm: several time frames, gates or reconstructions"
+        )
         raise _refusal(series, fault, "choose another series, or export one frame")
     usual = float(np.median(steps))
     if (wide := int(np.argmax(steps))) is not None and steps[wide] > GAP * usual:

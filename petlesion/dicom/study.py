@@ -61,7 +61,9 @@ def find_study(folder: Path) -> Study:
     for path, header in found:
         sop_class = text_of(header, "SOPClassUID")
         if kind := KINDS.get(sop_class):
-            images.setdefault((text_of(header, "SeriesInstanceUID"), kind), []).append((header, planes_of(header, path)))
+            images.setdefault((text_of(header, "SeriesInstanceUID"), kind), []).append(
+                (header, planes_of(header, path))
+            )
         elif sop_class == STORAGE:
             maps.update(maps_by_image(header))
         else:

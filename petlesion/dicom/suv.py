@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """SUV by body weight: the factor of each slice, by which its rescaled values become SUV, and the rule behind it.
 
-Source: the IBSI manual of SUV computation (Vácha et al., CC BY 4.0), after the QIBA FDG-PET/CT profile's vendor-neutral
-pseudo-code: SUVbw = A W / D, with the activity concentration A in Bq/ml, the weight W in g, and the dose D in Bq, all at
+Source: the IBSI manual of SUV computation (Vácha et al., CC BY 4.0), after the QIBA FDG-PET/CT profile's
+vendor-neutral pseudo-code: SUVbw = A W / D, with the activity concentration A in Bq/ml, the weight W in g, and the dose D in Bq, all at
 one moment.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from petlesion.dicom.planes import PlaneTime
     from petlesion.dicom.suv_header import SuvHeader
 
-# A dose of PET is 10 to 1000 MBq. A number up to the first of these is MBq, from the second on Bq; between lies neither.
+# A dose of PET is 10 to 1000 MBq. A number up to the first of these is MBq, from the second on Bq; neither between.
 MBQ_BELOW, BQ_ABOVE, BQ_BELOW = 1e4, 1e6, 1e11
 WEIGHT_KG = (0.5, 500.0)
 HEIGHT_M, HEIGHT_CM = (0.3, 2.6), (30.0, 260.0)
@@ -122,7 +122,9 @@ def dose_bq(header: SuvHeader) -> tuple[float, tuple[str, ...]]:
     """
     dose = header.dose
     if dose is None or dose <= 0:
-        raise DicomError(f"SUV needs {named('RadionuclideTotalDose')}; it is missing, zero or negative; give --dose-mbq")
+        raise DicomError(
+            f"SUV needs {named('RadionuclideTotalDose')}; it is missing, zero or negative; give --dose-mbq"
+        )
     if "dose" in header.by_hand or BQ_ABOVE <= dose <= BQ_BELOW:
         return dose, ()
     if dose <= MBQ_BELOW:
@@ -170,8 +172,8 @@ def _from_counts(header: SuvHeader, times: Sequence[PlaneTime]) -> SuvScale:
         rule = f"CNTS, by Philips' activity concentration scale factor (7053,1009); then {scale.rule}"
         return SuvScale(tuple(header.philips_bqml * one for one in scale.factors), rule, scale.warnings)
     raise DicomError(
-        f"{named('Units')} of the PET is CNTS; SUV then needs Philips' private scale factor (7053,1000) or (7053,1009), "
-        "and both are missing; export the PET in Bq/ml, with its private elements, or as SUV by body weight"
+        f"{named('Units')} of the PET is CNTS; SUV then needs Philips' private scale factor (7053,1000) or "
+        "(7053,1009), and both are missing; export the PET in Bq/ml, with its private elements, or as SUV by body weight"
     )
 
 
@@ -186,7 +188,8 @@ def _from_activity(header: SuvHeader, times: Sequence[PlaneTime]) -> SuvScale:
     if header.decay_correction == "START":
         start = start_reference(header, times, life)
         seconds, time_doubts = uptake_s(header, start.moment, life)
-        rule = f"Bq/ml, decay-corrected to the scan's start (START: {start.rule}), {seconds / 60:.1f} min after the injection"
+        rule = f"Bq/ml, decay-corrected to the scan's start (START: {start.rule})"
+        rule += f", {seconds / 60:.1f} min after the injection"
         factor = grams_per_bq / left_after(seconds, life)
         warnings = doubts + life_doubts + start.warnings + time_doubts
         return SuvScale((factor,) * len(times), rule, warnings)
@@ -194,10 +197,12 @@ def _from_activity(header: SuvHeader, times: Sequence[PlaneTime]) -> SuvScale:
         found = [uptake_s(header, _own_moment(one, life), life) for one in times]
         factors = tuple(grams_per_bq / left_after(seconds, life) for seconds, _ in found)
         texts = tuple(dict.fromkeys(text for _, warnings in found for text in warnings))[:1]
-        return SuvScale(factors, "Bq/ml, not decay-corrected (NONE): each slice at its own time", doubts + life_doubts + texts)
+        return SuvScale(
+            factors, "Bq/ml, not decay-corrected (NONE): each slice at its own time", doubts + life_doubts + texts
+        )
     raise DicomError(
-        f"{named('DecayCorrection')} must be START, ADMIN or NONE; it is {header.decay_correction[:16] or 'missing'!r}; "
-        "give --decay-correction"
+        f"{named('DecayCorrection')} must be START, ADMIN or NONE; it is "
+        f"{header.decay_correction[:16] or 'missing'!r}; give --decay-correction"
     )
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pydicom.dataset import Dataset
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError, EOFError)
 
