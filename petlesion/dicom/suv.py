@@ -2,8 +2,8 @@
 """SUV by body weight: the factor of each slice, by which its rescaled values become SUV, and the rule behind it.
 
 Source: the IBSI manual of SUV computation (Vácha et al., CC BY 4.0), after the QIBA FDG-PET/CT profile's
-vendor-neutral pseudo-code: SUVbw = A W / D, with the activity concentration A in Bq/ml, the weight W in g, and the dose D in Bq, all at
-one moment.
+vendor-neutral pseudo-code: SUVbw = A W / D, with the activity concentration A in Bq/ml, the weight W in g, and the dose
+D in Bq, all at one moment.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _from_counts(header: SuvHeader, times: Sequence[PlaneTime]) -> SuvScale:
         return SuvScale(tuple(header.philips_bqml * one for one in scale.factors), rule, scale.warnings)
     raise DicomError(
         f"{named('Units')} of the PET is CNTS; SUV then needs Philips' private scale factor (7053,1000) or "
-        "(7053,1009), and both are missing; export the PET in Bq/ml, with its private elements, or as SUV by body weight"
+        "(7053,1009), and both are missing; export the PET with its private elements, or in Bq/ml"
     )
 
 
