@@ -86,11 +86,12 @@ def ct_header(**changes) -> FileDataset:
 
 def place(header: FileDataset, z_mm: float, pixels: np.ndarray | int = 100, **changes) -> FileDataset:
     """The header as a slice at a height, with its pixels."""
-    array = np.broadcast_to(np.asarray(pixels, np.int16), (ROWS, COLUMNS))
+    given = np.asarray(pixels, np.int16)
+    array = given if given.ndim else np.full((ROWS, COLUMNS), given)
     header.Rows, header.Columns = array.shape
     header.PixelSpacing, header.ImageOrientationPatient = [4.0, 2.0], list(AXIAL)
     header.ImagePositionPatient = [-10.0, -20.0, z_mm]
-    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    header.SamplesPerPixel, header.PhotometricInterpretation = header.get("SamplesPerPixel", 1), "MONOCHROME2"
     header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 1
     header.PixelData = np.ascontiguousarray(array).tobytes()
     return changed(header, changes)
