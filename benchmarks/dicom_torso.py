@@ -3,8 +3,8 @@
 
     python -m benchmarks.dicom_torso --dicom STUDY --nifti DIR [--json FILE] [--folds 0] [--depth 1]
 
-STUDY is the folder as it left the archive; DIR holds its `CTres.nii.gz` (HU on the PET's grid) and `SUV.nii.gz`. Both go
-through `pipeline.segment` with the same weights and limits. What may differ is the CT's resampling to the PET and the
+STUDY is the folder as it left the archive; DIR holds its `CTres.nii.gz` (HU on the PET's grid) and `SUV.nii.gz`. Both
+go through `pipeline.segment` with the same weights and limits. What may differ is the CT's resampling to the PET and the
 rounding of the SUV factor. Printed: the largest difference of SUV, the mean one of HU, both masks' volumes, and their
 Dice.
 """
@@ -15,16 +15,19 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.case import PetCtCase
 from petlesion.challenge import ReadOptions, read_files
 from petlesion.dicom.cases import read_dicom_study
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import Limits
 from petlesion.metrics import dice
 from petlesion.pipeline import segment
+
+if TYPE_CHECKING:
+    from petlesion.case import PetCtCase
 
 
 def main() -> None:

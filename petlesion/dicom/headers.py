@@ -6,6 +6,7 @@ Only the elements listed here are decoded. The patient's name and birth date are
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
@@ -96,18 +97,27 @@ GE_GROUP, GE_CREATORS, GE_SCAN_DATETIME = 0x0009, ("GEMS_PETD_01",), 0x0D
 PHILIPS_GROUP, PHILIPS_CREATORS = 0x7053, ("Philips PET Private Group",)
 PHILIPS_SUV, PHILIPS_BQML = 0x00, 0x09
 PRIVATE = ((GE_GROUP, (GE_SCAN_DATETIME,)), (PHILIPS_GROUP, (PHILIPS_SUV, PHILIPS_BQML)))
+LOGGERS = ("pydicom", "openjpeg")
 BLOCKS = range(0x10, 0x18)
 
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """While inside, no warning is shown: pydicom's quote values of headers, which may be a patient's.
+    """While inside, pydicom warns and logs nothing: it quotes values of headers, which may be a patient's.
 
     To be entered by the thread that starts others, since Python's filters of warnings are one for all threads.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def wanted_tags() -> list[int]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from pydicom.dataset import Dataset
+
 from petlesion.dicom.moments import join, parse_date, parse_datetime, parse_time
 from petlesion.dicom.real_world import RealWorldMap, maps_of
 from petlesion.dicom.values import items_of, number_of, numbers_of, text_of, texts_of
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
-
-    from pydicom.dataset import Dataset
 
     from petlesion.volume import Triple
 
@@ -92,7 +92,7 @@ def first_frame(header: Dataset) -> Dataset:
 
 def flatten(header: Dataset, groups: tuple[Dataset, ...]) -> Dataset:
     """The header with the elements of a frame's functional groups laid over its own; later groups win."""
-    flat = type(header)()
+    flat = Dataset()
     for element in header:
         if element.keyword not in {"PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"}:
             flat.add(element)
@@ -106,7 +106,7 @@ def _macros(groups: Dataset) -> Iterator[Dataset]:
     """The one item of each functional group; the maps, of which there may be many, stay a sequence."""
     for element in groups:
         if element.keyword == "RealWorldValueMappingSequence":
-            whole = type(groups)()
+            whole = Dataset()
             whole.add(element)
             yield whole
         elif element.VR == "SQ" and len(element.value):

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PET, CT = "1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_PET, SECONDARY = "1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.7"
@@ -107,7 +110,11 @@ def save(header: FileDataset, folder: Path, name: str = "") -> Path:
 def pet_series(folder: Path, places_mm=(0.0, 3.0, 6.0, 9.0), **changes) -> list[Path]:
     """A PET series whose slice at place k holds k + 1 everywhere."""
     return [
-        save(place(pet_header(**changes), z, k + 1, InstanceNumber=k + 1), folder, f"pet{changes.get('SeriesInstanceUID', '')}{k}")
+        save(
+            place(pet_header(**changes), z, k + 1, InstanceNumber=k + 1),
+            folder,
+            f"pet{changes.get('SeriesInstanceUID', '')}{k}",
+        )
         for k, z in enumerate(places_mm)
     ]
 
@@ -179,3 +186,21 @@ def map_object(folder: Path, images: list[FileDataset], slope: float, unit: str 
     group.RealWorldValueMappingSequence = Sequence([map_item(slope, unit)])
     header.ReferencedImageRealWorldValueMappingSequence = Sequence([group])
     return save(header, folder, "map")
+
+
+def phantom_study(folder: Path, phantom) -> Path:
+    """A phantom as the DICOM of a scanner: Bq/ml with a slope for each slice, HU in whole numbers."""
+    grid = phantom.pet_suv.grid
+    left = 2 ** (-3600 / 6586.2)
+    bqml = np.maximum(phantom.pet_suv.array_zyx, 0) * (400e6 * left / 80e3)
+    for k in range(grid.size_xyz[2]):
+        geometry = {
+            "PixelSpacing": [grid.spacing_mm[1], grid.spacing_mm[0]],
+            "ImagePositionPatient": list(grid.world_mm((0, 0, k))),
+        }
+        slope = float(f"{max(bqml[k].max(), 1.0) / 32760:.8g}")
+        pet = pet_header(RescaleSlope=slope, RescaleIntercept=0)
+        save(place(pet, 0.0, np.rint(bqml[k] / slope), **geometry), folder / "S1", f"I{k}")
+        hu = np.rint(phantom.ct_hu.array_zyx[k]) + 1024
+        save(place(ct_header(), 0.0, hu, **geometry), folder / "S2", f"I{k}")
+    return folder

@@ -5,7 +5,7 @@ from petlesion.dicom.choice import choose
 from petlesion.dicom.faults import DicomError
 from petlesion.dicom.study import find_study
 from petlesion.dicom.wishes import DicomWishes
-from test.dicom.objects import ct_series, file_of, pet_header, pet_series, place, save, SECONDARY
+from test.dicom.objects import SECONDARY, ct_series, file_of, pet_header, pet_series, place, save
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: DTZ001 - DICOM's clocks know no zone
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 
@@ -104,7 +105,7 @@ def test_long_uptake_is_taken_where_the_nuclide_lives_long():
 
 
 def test_an_injection_after_the_scan_is_refused():
-    with pytest.raises(DicomError, match="less than 10 half-lives.*23.9 h.*--injected-at"):
+    with pytest.raises(DicomError, match=r"less than 10 half-lives.*23.9 h.*--injected-at"):
         uptake_s(replace(HEADER, injected=time(11, 5)), ELEVEN, F18)
     with pytest.raises(DicomError, match="--injected-at"):
         uptake_s(replace(HEADER, injected=datetime(2020, 1, 2, 12), by_hand=("injected",)), ELEVEN, F18)

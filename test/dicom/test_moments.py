@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: DTZ001 - DICOM's clocks know no zone
 from datetime import date, datetime, time, timedelta
 
 import pytest

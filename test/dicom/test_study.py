@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import os
-
 import pytest
 
 from petlesion.dicom.faults import DicomError
@@ -17,7 +15,7 @@ def test_nested_folders_any_names_and_strangers(tmp_path):
     (tmp_path / "empty").touch()
     (tmp_path / "half").write_bytes(b"\0" * 128 + b"DICM\x02\0\0\0UL")
     (tmp_path / ".hidden").write_bytes(b"\0" * 128 + b"DICM")
-    os.symlink(tmp_path / "nowhere", tmp_path / "broken link")
+    (tmp_path / "broken link").symlink_to(tmp_path / "nowhere")
     study = find_study(tmp_path)
     assert [(one.kind, len(one.planes), one.unfit) for one in study.series] == [("PET", 4, ""), ("CT", 6, "")]
     assert (study.others, study.strangers) == (0, 4)

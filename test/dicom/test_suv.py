@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: DTZ001 - DICOM's clocks know no zone
 """80 kg and 400 MBq: at the injection, 80000 g / 400e6 Bq = 1/5000; after one half-life, 1/2500."""
 
 import json

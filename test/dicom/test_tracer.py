@@ -20,7 +20,9 @@ def test_the_code_goes_first():
 
 
 def test_codes_are_those_of_the_standards_context_group():
-    known = {value for scheme, names in cid_concepts[4021].items() for name in names for value in concepts[scheme][name]}
+    known = {
+        value for scheme, names in cid_concepts[4021].items() for name in names for value in concepts[scheme][name]
+    }
     assert set(CODES) - known == {"C-B1031"}  # the former SRT
 
 
