@@ -4,9 +4,9 @@
     python -m benchmarks.dicom_torso --dicom STUDY --nifti DIR [--json FILE] [--folds 0] [--depth 1]
 
 STUDY is the folder as it left the archive; DIR holds its `CTres.nii.gz` (HU on the PET's grid) and `SUV.nii.gz`. Both
-go through `pipeline.segment` with the same weights and limits. What may differ is the CT's resampling to the PET and the
-rounding of the SUV factor. Printed: the largest difference of SUV, the mean one of HU, both masks' volumes, and their
-Dice.
+go through `pipeline.segment` with the same weights and limits. What may differ is the CT's resampling to the PET and
+the rounding of the SUV factor. Printed: the largest difference of SUV, the mean one of HU, both masks' volumes, and
+their Dice.
 """
 
 from __future__ import annotations
