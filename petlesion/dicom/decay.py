@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_HALF_LIVES = 10  # after which a thousandth is left: no scan begins then, so a date or a time is wrong
 OTHER_HALF_LIFE = 0.01  # a header's half-life further from the table's than this share is worth a warning
+SAME_TIME = timedelta(seconds=1)  # clocks of one scan are rounded apart; a second is 1e-4 of F-18's decay
 SPREAD_S = 60.0  # bed positions of one series whose computed starts lie further apart are worth a warning
 
 
@@ -64,7 +65,7 @@ def start_reference(header: SuvHeader, times: Sequence[PlaneTime], half_life_s: 
     first = min(acquired, default=None)
     if header.corrected_to is not None:
         return _told(header, header.series or first)
-    if header.series is not None and (first is None or header.series <= first):
+    if header.series is not None and (first is None or header.series <= first + SAME_TIME):
         return Reference(header.series, "Series Date and Time")
     if header.ge_scan is not None:
         return Reference(header.ge_scan, "GE's private scan date and time (0009,100D)")

@@ -105,7 +105,8 @@ BLOCKS = range(0x10, 0x18)
 def quiet_pydicom() -> Iterator[None]:
     """While inside, pydicom warns and logs nothing: it quotes values of headers, which may be a patient's.
 
-    To be entered by the thread that starts others, since Python's filters of warnings are one for all threads.
+    Headers are decoded when they are asked, so all that asks one runs inside. To be entered by the thread that starts
+    others, since Python's filters of warnings are one for all threads.
     """
     loggers = [logging.getLogger(name) for name in LOGGERS]
     levels = [logger.level for logger in loggers]

@@ -10,6 +10,7 @@ import numpy as np
 
 from petlesion.case import AIR_HU, Tracer
 from petlesion.dicom.choice import choose, choose_ct, choose_pet
+from petlesion.dicom.headers import quiet_pydicom
 from petlesion.dicom.pet import suv_pet
 from petlesion.dicom.pixels import rescaled
 from petlesion.dicom.stack import grid_of_stack, ordered
@@ -44,6 +45,7 @@ class Reading:
     tracer: Tracer | None = None
 
 
+@quiet_pydicom()
 def read_study(folder: Path, wishes: DicomWishes) -> tuple[Reading, Reading]:
     """CT and PET of a study's folder.
 
@@ -56,6 +58,7 @@ def read_study(folder: Path, wishes: DicomWishes) -> tuple[Reading, Reading]:
     return _read_ct(choice.ct, choice.warnings), pet
 
 
+@quiet_pydicom()
 def read_pet_folder(folder: Path, wishes: DicomWishes) -> Reading:
     """The PET of a folder that holds its image set.
 
@@ -66,6 +69,7 @@ def read_pet_folder(folder: Path, wishes: DicomWishes) -> Reading:
     return _read_pet(study, choose_pet(study.series, wishes.pet_series), wishes)
 
 
+@quiet_pydicom()
 def read_ct_folder(folder: Path, wishes: DicomWishes) -> Reading:
     """The CT of a folder that holds its image set.
 
@@ -76,6 +80,7 @@ def read_ct_folder(folder: Path, wishes: DicomWishes) -> Reading:
     return _read_ct(choose_ct(study.series, None, wishes.ct_series)[0], ())
 
 
+@quiet_pydicom()
 def read_rescaled_pet(folder: Path, wishes: DicomWishes) -> Reading:
     """The PET of a folder in whatever unit it has, for a mask of last resort.
 

@@ -115,7 +115,8 @@ def _check_steps(series: Series, places_mm: NDArray[np.float64]) -> None:
         )
         raise _refusal(series, fault, "choose another series, or export one frame")
     usual = float(np.median(steps))
-    if (wide := int(np.argmax(steps))) is not None and steps[wide] > GAP * usual:
+    wide = int(np.argmax(steps))
+    if steps[wide] > GAP * usual:
         missing = round(float(steps[wide]) / usual) - 1
         fault = f"have a gap of {missing} between {places_mm[wide]:.2f} and {places_mm[wide + 1]:.2f} mm"
         raise _refusal(series, fault, "copy the missing files too")

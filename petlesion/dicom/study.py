@@ -44,6 +44,7 @@ class Study:
     strangers: int = 0
 
 
+@quiet_pydicom()
 def find_study(folder: Path) -> Study:
     """Look at every file below a folder, whatever its name; only headers are read.
 
@@ -52,7 +53,7 @@ def find_study(folder: Path) -> Study:
     """
     paths = _files(folder)
     tags = wanted_tags()
-    with quiet_pydicom(), ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(READERS) as readers:
         headers = list(readers.map(lambda path: read_header(path, tags), paths))
     found = [(path, header) for path, header in zip(paths, headers, strict=True) if header is not None]
     images: dict[tuple[str, str], list[tuple[Dataset, tuple[Plane, ...]]]] = {}

@@ -39,6 +39,11 @@ def test_the_series_time_holds_where_no_bed_came_before():
     assert (found.moment, found.rule) == (ELEVEN, "Series Date and Time")
 
 
+def test_a_series_time_that_is_later_by_rounding_alone_holds():
+    header = replace(HEADER, series=ELEVEN + timedelta(microseconds=5))
+    assert start_reference(header, [bed(0)], F18).rule == "Series Date and Time"
+
+
 def test_a_later_series_time_gives_way_to_ges_own():
     header = replace(HEADER, series=ELEVEN + timedelta(hours=1), ge_scan=ELEVEN - timedelta(minutes=1))
     assert start_reference(header, [bed()], F18).moment == ELEVEN - timedelta(minutes=1)

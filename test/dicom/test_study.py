@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-import pytest
+import contextlib
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from petlesion.case import CaseError
 from petlesion.dicom.faults import DicomError
+from petlesion.dicom.intake import read_pet_folder
 from petlesion.dicom.study import find_study
+from petlesion.dicom.wishes import DicomWishes
 from test.dicom.objects import DIRECTORY, ct_series, file_of, pet_series, save
 
 
@@ -41,3 +48,20 @@ def test_no_folder_and_no_images_are_refused(tmp_path):
     (tmp_path / "text").write_text("x")
     with pytest.raises(DicomError, match=r"among 2 files in .* there is none \(1 are DICOM of other kinds\)"):
         find_study(tmp_path)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_a_damaged_header_is_read_or_refused_in_words(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("damaged")
+    paths = pet_series(folder)
+    whole = paths[0].read_bytes()
+    damaged = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 8))):
+        damaged[data.draw(st.integers(132, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    for path in paths[1:]:
+        path.unlink()
+    for k in range(3):
+        (folder / f"{k}").write_bytes(bytes(damaged) if k else whole)
+    with contextlib.suppress(CaseError):
+        read_pet_folder(folder, DicomWishes())
