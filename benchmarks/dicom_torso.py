@@ -5,8 +5,8 @@
 
 STUDY is the folder as it left the archive; DIR holds its `CTres.nii.gz` (HU on the PET's grid) and `SUV.nii.gz`. Both
 go through `pipeline.segment` with the same weights and limits. What may differ is the CT's resampling to the PET and
-the rounding of the SUV factor. Printed: the largest difference of SUV, the mean one of HU, both masks' volumes, and
-their Dice.
+the rounding of the SUV factor. Printed: the largest difference of SUV, the mean one of HU in the body, both masks'
+volumes, and their Dice.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from petlesion.inference.weights import ModelStore
 from petlesion.limits import Limits
 from petlesion.metrics import dice
 from petlesion.pipeline import segment
+
+IN_BODY_HU = -500.0
 
 if TYPE_CHECKING:
     from petlesion.case import PetCtCase
@@ -57,9 +59,11 @@ def compare(one: PetCtCase, other: PetCtCase, limits: Limits) -> dict[str, objec
     store = ModelStore.open()
     masks = [segment(case, store, limits).mask for case in (one, other)]
     first, second = (mask.array_zyx.astype(bool) for mask in masks)
+    hu, other_hu = one.ct_hu.array_zyx, other.ct_hu.array_zyx
+    in_body = (hu > IN_BODY_HU) & (other_hu > IN_BODY_HU)
     return {
         "suv_max_difference": float(np.abs(one.pet_suv.array_zyx - other.pet_suv.array_zyx).max()),
-        "hu_mean_difference": float(np.abs(one.ct_hu.array_zyx - other.ct_hu.array_zyx).mean()),
+        "hu_mean_difference_in_body": float(np.abs(hu - other_hu)[in_body].mean()),
         "ml": [float(mask.array_zyx.sum() * mask.grid.voxel_ml) for mask in masks],
         "voxels_that_differ": int((first != second).sum()),
         "dice": dice(first, second),

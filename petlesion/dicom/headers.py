@@ -7,17 +7,15 @@ Only the elements listed here are decoded. The patient's name and birth date are
 from __future__ import annotations
 
 import logging
-import struct
 import warnings
-import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread
 from pydicom.datadict import tag_for_keyword
-from pydicom.errors import InvalidDicomError
 
 from petlesion.dicom.sniff import PREAMBLE, looks_like_dicom
+from petlesion.dicom.values import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,21 +23,6 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-# pydicom raises what its parts happen to raise; a file that cannot be read is one file less.
-FAULTS = (
-    InvalidDicomError,
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    NotImplementedError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-    zlib.error,
-)
 KEYWORDS = (
     "SpecificCharacterSet",
     "ImageType",
@@ -143,6 +126,6 @@ def read_header(path: Path, tags: list[int] | None = None) -> Dataset | None:
         if has_prefix is None:
             return None
         header = dcmread(path, stop_before_pixels=True, specific_tags=tags or wanted_tags(), force=not has_prefix)
-    except FAULTS:
+    except UNREADABLE:
         return None
     return header if "SOPClassUID" in header else None

@@ -12,7 +12,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from petlesion.dicom.faults import DicomError
-from petlesion.dicom.headers import FAULTS, quiet_pydicom
+from petlesion.dicom.headers import quiet_pydicom
+from petlesion.dicom.values import UNREADABLE
 from petlesion.volume import Volume
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _frames(series: Series, path: Path, shape: tuple[int, int]) -> NDArray[np.ge
         whole = dcmread(path, force=True)
         _check_syntax(series, whole)
         pixels: NDArray[np.generic] = whole.pixel_array
-    except (*FAULTS, RuntimeError) as error:
+    except (*UNREADABLE, RuntimeError) as error:
         if isinstance(error, DicomError):
             raise
         raise DicomError(

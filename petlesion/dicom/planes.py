@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from petlesion.dicom.moments import join, parse_date, parse_datetime, parse_time
 from petlesion.dicom.real_world import RealWorldMap, maps_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from petlesion.volume import Triple
 
 
+GROUPS = {Tag("SharedFunctionalGroupsSequence"), Tag("PerFrameFunctionalGroupsSequence")}
 NO_DAY = date(1900, 1, 1)
 
 
@@ -93,9 +95,7 @@ def first_frame(header: Dataset) -> Dataset:
 def flatten(header: Dataset, groups: tuple[Dataset, ...]) -> Dataset:
     """The header with the elements of a frame's functional groups laid over its own; later groups win."""
     flat = Dataset()
-    for element in header:
-        if element.keyword not in {"PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"}:
-            flat.add(element)
+    flat.update({tag: header.get_item(tag) for tag in header.keys() if tag not in GROUPS})  # noqa: SIM118 - tags
     for group in groups:
         for macro in _macros(group):
             flat.update(macro)

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.sequence import Sequence as DicomSequence
 
 if TYPE_CHECKING:
@@ -13,7 +16,22 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError, EOFError)
+# pydicom raises what its parts happen to raise; what cannot be read is as good as absent.
+UNREADABLE = (
+    BytesLengthException,
+    InvalidDicomError,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
 
 
 def value_of(header: Dataset, keyword: str) -> Any:  # noqa: ANN401 - whatever the header holds
