@@ -50,22 +50,21 @@ def test_no_folder_and_no_images_are_refused(tmp_path):
         find_study(tmp_path)
 
 
-def one_slice(folder):
+def slice_at(folder, k):
     """A slice, byte for byte the same each time."""
-    header = place(pet_header(SOPInstanceUID="1.2.3.4"), 0.0)
-    header.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
-    return save(header, folder, "whole").read_bytes()
+    header = place(pet_header(SOPInstanceUID=f"1.2.3.4.{k}"), 3.0 * k)
+    header.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.4.{k}"
+    return save(header, folder, f"{k}")
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(132, 1200), st.integers(0, 255)), min_size=1, max_size=8))
 def test_a_damaged_header_is_read_or_refused_in_words(tmp_path_factory, damages):
     folder = tmp_path_factory.mktemp("damaged")
-    whole = one_slice(folder)
-    damaged = bytearray(whole)
-    for place_in_file, value in damages:
-        damaged[min(place_in_file, len(whole) - 1)] = value
-    for name in ("a", "b"):
-        (folder / name).write_bytes(bytes(damaged))
+    for path in [slice_at(folder, k) for k in range(3)]:
+        damaged = bytearray(path.read_bytes())
+        for place_in_file, value in damages:
+            damaged[min(place_in_file, len(damaged) - 1)] = value
+        path.write_bytes(bytes(damaged))
     with contextlib.suppress(CaseError):
         read_pet_folder(folder, DicomWishes())
