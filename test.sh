@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All checks and all tests, locally as in continuous integration: style, types, the container, then the tests.
+# All checks and all tests, locally as in continuous integration: style, types, the bill of materials and what is known
+# against its packages, the container, then the tests.
 #
 #   ./test.sh [ARGUMENTS FOR PYTEST]
 #
@@ -29,6 +30,7 @@ container() {
 check "ruff check" "$python" -m ruff check --quiet
 check "ruff format" "$python" -m ruff format --check --quiet
 check "mypy" "$python" -m mypy --no-error-summary
+check "supply chain" "$python" test/supply/audit.py
 check "container" container
 
 if [ ${#failed[@]} -gt 0 ]; then printf 'FAILED before the tests: %s\n' "${failed[@]}"; fi

@@ -43,19 +43,14 @@ def main() -> None:
     parser.add_argument("--inside", metavar="ROLE", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        print(json.dumps(window(*found(options.systems[0], options.inside), options.threads)))
+        recipe = RECIPES[options.systems[0]]
+        print(json.dumps(window(recipe, *recipe.placed(options.inside), options.threads)))
         return
     rows = [apart(name, member.role, options.threads) for name in options.systems for member in RECIPES[name].members()]
     if options.json:
         machine = f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}"
         head = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": machine, "threads": options.threads}
         options.json.write_text(json.dumps(head | {"windows": rows}, indent=1) + "\n", encoding="utf-8")
-
-
-def found(system: str, role: str) -> tuple[Recipe, Stage, Member]:
-    """A recipe's ensemble by its role."""
-    recipe = RECIPES[system]
-    return next((recipe, stage, member) for stage in recipe.stages for member in stage.members if member.role == role)
 
 
 def window(recipe: Recipe, stage: Stage, member: Member, threads: int) -> dict[str, Any]:

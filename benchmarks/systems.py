@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The systems side by side: the same phantoms around organ maps and the same sarcomas, which no training has seen.
 
-    python -m benchmarks.systems --data DIR --json FILE [--systems mesbah ...] [--n 24] [--clicks 0 10] [--picture PNG]
+    python -m benchmarks.systems --data DIR --json FILE [--systems mesbah ...] [--n 24] [--clicks 0 10]
+        [--height-mm 320] [--picture PNG]
 
 DIR holds `organ_maps/`, `clicks/` and `petct_sts/`; what is kept out of training is a rule of
-`petlesion.training.studies`. Phantoms of finely gridded patients are drawn on every second voxel along x and y. Systems
-that read clicks are run once for each number in --clicks, the others once. Beside them stands the best fixed SUV
-threshold, chosen for the phantoms of each tracer (and for the sarcomas) on these very cases, which flatters it.
+`petlesion.training.studies`. Phantoms are drawn of a part of the body, --height-mm high and at a random place, those of
+finely gridded patients on every second voxel along x and y: a fraction of the time of whole bodies. Since parts of
+bodies are hard to tell apart, mesbah is told the tracer of a phantom; that of a sarcoma it calls itself. Systems that
+read clicks are run once for each number in --clicks, the others once. Beside them stands the best fixed SUV threshold,
+chosen for the phantoms of each tracer (and for the sarcomas) on these very cases, which flatters it.
 
 Each case is one run of `pipeline.segment`, one after the other, its seconds those of the clock and of the CPU; the peak
 memory of a system is that of a process in which it segments the first case alone. FILE keeps every case, so that a run
@@ -44,6 +47,7 @@ from petlesion.pipeline import segment
 from petlesion.recipes import RECIPES
 from petlesion.scores import score
 from petlesion.simulate import click_steps, simulate_clicks
+from petlesion.training.scans import crop
 from petlesion.training.studies import (
     FINE_BELOW_MM,
     Study,
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from petlesion.volume import Volume
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST_SEED = 950_000
@@ -91,6 +97,7 @@ def main() -> None:
     parser.add_argument("--subsets", nargs="+", choices=SUBSETS, default=list(SUBSETS))
     parser.add_argument("--n", type=int, default=24, help="phantoms of each tracer")
     parser.add_argument("--clicks", type=int, nargs="+", default=[0, 10], help="clicks of each kind")
+    parser.add_argument("--height-mm", type=float, default=320.0, help="of the part of the body that is drawn")
     parser.add_argument("--weights", type=Path, help="folder of the weights (default: where process.py looks)")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="Dice and FPV of each system")
     parser.add_argument("--peak-of", metavar="SYSTEM", help=argparse.SUPPRESS)
@@ -111,7 +118,7 @@ def measure(options: argparse.Namespace, held: Json) -> None:
     runs = dict.fromkeys(Run(s, k) if "clicks" in Run(s, k).name else Run(s, 0) for s in options.systems
                          for k in options.clicks)  # fmt: skip
     for subset in options.subsets:
-        for name, study in studies(options.data, subset, options.n):
+        for name, study in studies(options, subset, options.n):
             found = held["cases"].setdefault(f"{subset} {name}", {"subset": str(subset), "runs": {}})
             found.setdefault("thresholds", thresholds(study))
             for run in runs:
@@ -135,8 +142,9 @@ def keep(path: Path, held: Json) -> None:
     part.replace(path)
 
 
-def studies(data: Path, subset: str, n: int) -> Iterator[tuple[str, Study]]:
+def studies(options: argparse.Namespace, subset: str, n: int) -> Iterator[tuple[str, Study]]:
     """Names and studies of a subset: phantoms with lesions around kept-out organ maps, or kept-out sarcomas."""
+    data: Path = options.data
     if subset == "sarcomas":
         for source in study_sources(data / "petct_sts", FIRST_SEED, kept_out=True):
             yield source.name, source.study(np.random.default_rng(0))
@@ -147,6 +155,7 @@ def studies(data: Path, subset: str, n: int) -> Iterator[tuple[str, Study]]:
         if source.organ_map is None:
             raise ValueError("phantoms are drawn around organ maps")
         labels = trimmed(read_labels(source.organ_map))
+        labels = part_of(labels, options.height_mm, rng)
         labels = thinned(labels) if labels.grid.spacing_mm[0] < FINE_BELOW_MM else labels
         sites = tumour_sites_mm(source.organ_map, source.clicks)
         count = next(c for c in iter(lambda: draw_count(source.tracer, rng), None) if c)  # noqa: B023 - used at once
@@ -156,13 +165,22 @@ def studies(data: Path, subset: str, n: int) -> Iterator[tuple[str, Study]]:
         )
 
 
+def part_of(labels: Volume, height_mm: float, rng: np.random.Generator) -> Volume:
+    """A part of an organ map along z, around a random slice that holds organs; all of it where it is not higher."""
+    n, size = labels.array_zyx.shape[0], round(height_mm / labels.grid.spacing_mm[2])
+    middle = int(rng.choice(np.flatnonzero(labels.array_zyx.any(axis=(1, 2)))))
+    first = max(0, min(middle - size // 2, n - size))
+    return crop(labels, (slice(first, first + size), slice(None), slice(None)))
+
+
 def scored(store: ModelStore, study: Study, run: Run) -> Json:
     """Scores and seconds of one run of the whole pipeline."""
     clicks = simulate_clicks(study.truth, study.pet_suv, np.random.default_rng(FIRST_SEED))
     shown = click_steps(clicks)[run.clicks] if run.clicks else Clicks()
     case = PetCtCase("study", study.ct_hu, study.pet_suv, shown)
     begun, begun_cpu = time.perf_counter(), time.process_time()
-    result = segment(case, store, Limits(time_limit_s=float("inf"), depth=1), RECIPES[run.system])
+    told = study.tracer if study.organs is not None else None
+    result = segment(case, store, Limits(time_limit_s=float("inf"), depth=1, tracer=told), RECIPES[run.system])
     seconds = {"s": round(time.perf_counter() - begun, 2), "cpu_s": round(time.process_time() - begun_cpu, 2)}
     return figures(result.mask.array_zyx > 0, study) | seconds
 
@@ -180,7 +198,7 @@ def thresholds(study: Study) -> Json:
 
 def peak_of(options: argparse.Namespace) -> float:
     """Peak memory in GB of this process once it has segmented the first phantom with one system."""
-    _, study = next(studies(options.data, Tracer.FDG, 1))
+    _, study = next(studies(options, Tracer.FDG, 1))
     scored(ModelStore.open(options.weights), study, Run(options.peak_of, 0))
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9, 2)
 
@@ -188,6 +206,7 @@ def peak_of(options: argparse.Namespace) -> float:
 def apart(options: argparse.Namespace, system: str) -> float:
     """`peak_of` in a process of its own."""
     words = ["--data", str(options.data), "--json", str(options.json), "--peak-of", system]
+    words += ["--height-mm", str(options.height_mm)]
     words += ["--weights", str(options.weights)] if options.weights else []
     command = [sys.executable, "-m", "benchmarks.systems", *words]
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout.split()[-1])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from petlesion.case import CaseError
 from petlesion.clicks import MAX_BYTES, ClicksError, ParsedClicks, parse_clicks
+from petlesion.document import DocumentError, read_bytes
 from petlesion.images import reason, shown
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ def read_clicks(path: Path, *, strict: bool = False) -> ParsedClicks:
         CaseError: When `strict` and the file cannot be read.
     """
     try:
-        with path.open("rb") as stream:
-            return parse_clicks(stream.read(MAX_BYTES + 1))
-    except (ClicksError, OSError) as error:
+        return parse_clicks(read_bytes(path, MAX_BYTES))
+    except (ClicksError, DocumentError, OSError) as error:
         fault = str(error) if isinstance(error, ClicksError) else f"it cannot be read: {reason(error)}"
         if strict:
             raise CaseError(f"{shown(path)}: {fault}; mend it, or leave out --strict to go on without clicks") from None

@@ -8,11 +8,12 @@ drops, merges or rounds is counted in a warning.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from petlesion.document import DocumentError, parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def parse_clicks(text: str | bytes) -> ParsedClicks:
         text: The file's content; bytes must be UTF-8.
 
     Raises:
-        ClicksError: When it is no JSON, is too long or too deep, or a point is not three numbers.
+        ClicksError: When it is no JSON, is too long or too deep, names a list twice, or a point is not three numbers.
     """
     data = _loaded(text)
     tumor: list[Triple] = []
@@ -157,14 +158,10 @@ def clicks_to_json(clicks: Clicks) -> dict[str, Any]:
 
 
 def _loaded(text: str | bytes) -> dict[str, Any]:
-    if len(text) > MAX_BYTES:
-        raise ClicksError(f"a file of clicks has at most {MAX_BYTES:,} bytes; this one has more")
     try:
-        data = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
-    except RecursionError:
-        raise ClicksError("a file of clicks is a flat list of points; this one is nested too deeply") from None
-    except ValueError as error:  # not UTF-8, not JSON, or an integer of thousands of digits
-        raise ClicksError(f"a file of clicks must be JSON in UTF-8; this one is not: {_one_line(error)}") from None
+        data = parse_document(text, MAX_BYTES, exact=False)  # each number is weighed on its own
+    except DocumentError as error:
+        raise ClicksError(f"a file of clicks must be JSON in UTF-8; this one {error}") from None
     if not isinstance(data, dict):
         raise ClicksError(f"a file of clicks must hold a JSON object; this one holds a {type(data).__name__}")
     return data
@@ -264,8 +261,3 @@ def _shown(value: object) -> str:
     """A value in few printable ASCII characters, whatever it holds."""
     text = ascii(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()).encode("ascii", "backslashreplace").decode()
-    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -9,7 +9,6 @@ each of them such a folder. Truth and prediction go together by the name of the 
 from __future__ import annotations
 
 import csv
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from petlesion.case import CaseError
+from petlesion.document import parse_document
 from petlesion.images import OutputError, image_stem, image_suffix, read_image, reason, shown, staged
 from petlesion.postprocess import RemoveSmall, each_alone
 from petlesion.scores import CaseScores, Scores, score
@@ -34,6 +34,7 @@ Scored = tuple[tuple[int, Scores], ...]
 """Scores by a number."""
 
 TRUTH, PREDICTION = "truth", "mask"
+SUBSETS_BYTES = 10_000_000  # some 100,000 cases
 STEP = re.compile(r"step_(\d+)")
 
 
@@ -181,7 +182,7 @@ def read_subsets(path: Path) -> dict[str, Subset]:
         if path.suffix.lower() == ".csv":
             rows = {row["case"]: row for row in csv.DictReader(text.splitlines())}
         else:
-            rows = dict(json.loads(text))
+            rows = dict(parse_document(text, SUBSETS_BYTES))
         return {case: Subset(str(row.get("tracer") or ""), str(row.get("centre") or "")) for case, row in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvaluationError(

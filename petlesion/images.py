@@ -22,6 +22,7 @@ import SimpleITK as sitk
 
 from petlesion.case import CaseError
 from petlesion.itk import grid_of, to_image, to_volume
+from petlesion.metaimage import claims_too_many_dimensions
 from petlesion.volume import Grid, GridError, Volume
 
 if TYPE_CHECKING:
@@ -167,15 +168,14 @@ def _check_file(path: Path) -> None:
         raise _FaultError(f"has none of the suffixes {', '.join(SUFFIXES)}: convert it")
     if path.stat().st_size == 0:
         raise _FaultError("is empty (0 bytes): copy or export it again")
+    with path.open("rb") as stream:
+        if path.name.lower().endswith(".mha") and claims_too_many_dimensions(stream.read(HEADER_BYTES)):
+            raise _FaultError("claims dimensions without end: its header is damaged")
 
 
 def _is_utf8(path: Path) -> bool:
     """Whether SimpleITK can take the path; one that it cannot decode ends the whole process."""
-    try:
-        str(path).encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return not any("\ud800" <= character <= "\udfff" for character in str(path))  # what UTF-8 has no bytes for
 
 
 def _header(path: Path) -> sitk.ImageFileReader:

@@ -18,7 +18,15 @@ ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc")
 
 
 class OutOfLimitsError(RuntimeError):
-    """Time or memory ended before there was any mask. Its text states rule, offence and remedy."""
+    """Time or memory ended before there was any mask. Its text states rule, offence and remedy.
+
+    Attributes:
+        ended: Which of the two.
+    """
+
+    def __init__(self, text: str, ended: Literal["time", "memory"] = "time") -> None:
+        super().__init__(text)
+        self.ended = ended
 
 
 def is_out_of_memory(error: BaseException) -> bool:

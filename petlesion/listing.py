@@ -7,14 +7,15 @@ A list of `{"socket": {"slug", "relative_path", "kind", ...}, "file", "image", "
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from petlesion.case import CaseError
+from petlesion.document import DocumentError, read_document
 from petlesion.images import reason, shown
 
 LISTING = "inputs.json"
+MAX_BYTES = 10_000_000  # a socket's value may stand in it, and the longest is a file of clicks
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,10 @@ class Listing:
             CaseError: When it is no list of sockets with slugs and relative paths.
         """
         try:
-            entries = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError, RecursionError) as error:
+            entries = read_document(path, MAX_BYTES)
+        except DocumentError as error:
+            raise _refusal(path, f"cannot be read: it {error}") from None
+        except OSError as error:
             raise _refusal(path, f"cannot be read: {reason(error)}") from None
         if not isinstance(entries, list):
             raise _refusal(path, "holds no list")

@@ -24,10 +24,11 @@ from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, extent_of, prepare_input, read_plans, share_input
 from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
-from petlesion.lesions import Lesion, LesionMask, measure_lesions
+from petlesion.lesions import LesionMask, measure_lesions
 from petlesion.limits import Device, Limits, OutOfLimitsError
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
+from petlesion.result import Result, StageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,69 +83,9 @@ def segment(
             networks = run.load(model, plan)
             answer = run.sweep(stage, networks, prepared, plans.patch_zyx, plan, optional=bool(answers))
             records.append(StageRecord.of(model, plan, prepared, answer))
-            answers += [answer] if answer else []
+            answers += [answer] if isinstance(answer, EnsembleLead) else []
         mask = run.restore(answers, prepared)
     return run.measure(mask, tracer, tuple(records))
-
-
-@dataclass(frozen=True, slots=True)
-class StageRecord:
-    """What one ensemble did in its stage.
-
-    Attributes:
-        model: The weights.
-        plan: Its sweeps, with the reason.
-        box_zyx: The part of the PET's grid that was swept: (start, stop) for each axis.
-        network_shape_zyx: Shape of the networks' input.
-        sweeps: The finished (fold, flip) pairs.
-        seconds: Time of each of them.
-        stopped: Why sweeps of the plan are missing: "", "time", "memory" or "terminated".
-    """
-
-    model: ModelEntry
-    plan: InferencePlan
-    box_zyx: tuple[Index, Index]
-    network_shape_zyx: Index
-    sweeps: tuple[tuple[int, tuple[int, ...]], ...]
-    seconds: tuple[float, ...]
-    stopped: str
-
-    @classmethod
-    def of(
-        cls, model: ModelEntry, plan: InferencePlan, prepared: ModelInput, answer: EnsembleLead | None
-    ) -> StageRecord:
-        """The record of an ensemble; the arrays are not kept. None is one that time or memory left out."""
-        box = (prepared.box.start_zyx, prepared.box.stop_zyx)
-        _, z, y, x = prepared.array_czyx.shape
-        if answer is None:
-            return cls(model, plan, box, (z, y, x), (), (), "time")
-        return cls(model, answer.plan, box, (z, y, x), answer.sweeps, answer.seconds, answer.stopped)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """A segmented case.
-
-    Attributes:
-        mask: uint8, 0 and 1, (Z, Y, X), on the PET's grid.
-        tracer: The tracer with its votes; None where the recipe has no use for it and it was not given.
-        tracer_model: The weights that voted; None where nobody voted.
-        lesions: 26-connected components of the mask, measured on the PET.
-        stages: What each ensemble did, stage by stage.
-        seconds: Seconds by step of the walk.
-    """
-
-    mask: LesionMask
-    tracer: TracerCall | None
-    tracer_model: ModelEntry | None
-    lesions: tuple[Lesion, ...]
-    stages: tuple[StageRecord, ...]
-    seconds: dict[str, float]
-
-    @property
-    def stopped(self) -> str:
-        """Why sweeps are missing: "", "time", "memory" or "terminated"."""
-        return next((stage.stopped for stage in self.stages if stage.stopped), "")
 
 
 def choose_device(wanted: Device) -> torch.device:
@@ -178,6 +119,7 @@ class _Run:
         limit_s = self.limits.time_limit_s or self.recipe.time_limit_s
         finish_s = FINISH_S + FINISH_S_PER_MVOX * self.case.grid.n_voxels / 1e6
         self.deadline = Deadline(None if math.isinf(limit_s) else started_s + limit_s - finish_s)
+        # Where the tracer is yet to be called, those of one tracer: each tracer has as many.
         self.ensembles_left = len(self.recipe.members(self.limits.tracer or next(iter(Tracer))))
         LOG.info("case %s: %s voxels (x, y, z), %d clicks; device %s", self.case.name, self.case.grid.size_xyz,
                  len(self.case.clicks), self.device)  # fmt: skip
@@ -255,10 +197,10 @@ class _Run:
         plan: InferencePlan,
         *,
         optional: bool,
-    ) -> EnsembleLead | None:
+    ) -> EnsembleLead | OutOfLimitsError:
         """The mean of the planned sweeps, as far as memory and this ensemble's part of the time left allow.
 
-        None where not one sweep was finished and the stage can do without (`optional`).
+        The error where not one sweep was finished and the stage can do without (`optional`).
         """
         deadline = replace(self.deadline, at_s=self._own_end_s())
         averaging = Averaging(stage.window, stage.mean)
@@ -275,7 +217,7 @@ class _Run:
                 if not optional:
                     raise
                 LOG.warning("warning: an ensemble is left out: %s", error)
-                return None
+                return error
 
     def _own_end_s(self) -> float | None:
         """When this ensemble must have ended: the time left is shared out evenly among those that are still to come."""

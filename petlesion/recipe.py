@@ -206,3 +206,16 @@ class Recipe:
     def members(self, tracer: Tracer | None = None) -> tuple[Member, ...]:
         """The members of all stages that serve a tracer; all of them where it is not known."""
         return tuple(member for stage in self.stages for member in stage.serving(tracer))
+
+    def placed(self, role: str) -> tuple[Stage, Member]:
+        """A member by its role, with its stage.
+
+        Raises:
+            UsageError: When the recipe has no such role; names those that it has.
+        """
+        for stage in self.stages:
+            for member in stage.members:
+                if member.role == role:
+                    return stage, member
+        roles = ", ".join(member.role for member in self.members())
+        raise UsageError(f"{self.name} has the roles {roles}, not {role[:80]!r}; choose among them")

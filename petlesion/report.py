@@ -13,7 +13,7 @@ from petlesion.lesions import tmtv_ml, total_tlg
 if TYPE_CHECKING:  # the report reads a result; it does not need the machinery that made it
     from petlesion.inference.manifest import ModelEntry
     from petlesion.lesions import Lesion
-    from petlesion.pipeline import Result, StageRecord
+    from petlesion.result import Result, StageRecord
 
 NOTICE = "For research use only; not a medical device."
 DISTRIBUTIONS = (

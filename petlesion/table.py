@@ -5,14 +5,67 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from petlesion.case import CaseError
+from petlesion.document import DocumentError, parse_document, read_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
+MAX_BYTES = 10_000_000  # 25,000 lesions; the studies with most have some hundreds
+MEASURED = ("volume_ml", "suv_max", "suv_mean", "suv_peak", "tlg")
 HEADINGS = ("lesion", "ml", "SUVmax", "SUVmean", "SUVpeak", "TLG", "centre x, y, z (mm)")
 
 
+class ReportError(CaseError):
+    """A file that is no report of a run. Its text states rule, offence and remedy."""
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The report in a file.
+
+    Raises:
+        ReportError: When it cannot be read or is no report.
+    """
+    try:
+        return parse_report(read_bytes(path, MAX_BYTES))
+    except DocumentError as error:
+        raise _refusal(str(error)) from None
+    except OSError as error:
+        raise _refusal(f"cannot be read ({error.strerror})") from None
+
+
+def parse_report(text: str | bytes) -> dict[str, Any]:
+    """The report in a report.json, with what `lesion_table` shows of it checked; the rest is as it stands there.
+
+    Args:
+        text: The file's content; bytes are UTF-8.
+
+    Raises:
+        ReportError: When it is no report.
+    """
+    try:
+        report = parse_document(text, MAX_BYTES)
+    except DocumentError as error:
+        raise _refusal(str(error)) from None
+    if not isinstance(report, dict) or not isinstance(report.get("fallback"), str):
+        raise _refusal('is no object with the text "fallback"')
+    if report["fallback"]:
+        return report
+    lesions, tracer = report.get("lesions"), report.get("tracer")
+    if not isinstance(tracer, dict) or not isinstance(tracer.get("name", 0), str | None):
+        raise _refusal('names no tracer in "tracer"')
+    if not isinstance(lesions, list) or not all(map(_is_lesion, lesions)):
+        raise _refusal('has no list "lesions" of measured lesions')
+    if not all(_is_number(report.get(key)) for key in ("tmtv_ml", "tlg")):
+        raise _refusal('has no sums "tmtv_ml" and "tlg"')
+    if not isinstance(report.get("notice"), str):
+        raise _refusal('has no text "notice"')
+    return report
+
+
 def lesion_table(report: Mapping[str, Any]) -> str:
-    """The lesions of a report (see `report.report_of`), one a line in its order, with their sums below.
+    """The lesions of a report (see `parse_report`), one a line in its order, with their sums below.
 
     Raises:
         KeyError: When `report` is not such a report.
@@ -46,3 +99,19 @@ def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]
         "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in (headings, rule, *rows)
     ]
+
+
+def _is_lesion(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("number"), int):
+        return False
+    centre = value.get("centroid_mm")
+    points = isinstance(centre, list) and len(centre) == 3 and all(map(_is_number, centre))
+    return points and all(_is_number(value.get(key)) for key in MEASURED)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _refusal(fault: str) -> ReportError:
+    return ReportError(f"a report is the report.json of a finished run; this file {fault}: give another")

@@ -2,12 +2,16 @@
 """Clicks: both published forms, every odd file, and the way to the voxels of a grid."""
 
 import json
+from functools import cache
 from pathlib import Path
 
+import jsonschema
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from petlesion.cli import main
 from petlesion.clicks import (
     MAX_BYTES,
     AdmittedClicks,
@@ -22,6 +26,14 @@ from petlesion.volume import Grid
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "clicks"
 GRID = Grid((10, 8, 6), (2.0, 2.0, 3.0), (-200.0, -150.0, 900.0))
+
+
+@cache
+def platform_schema():
+    """The platform's own definition of "Multiple points"."""
+    schema = json.loads((Path(__file__).parent / "multiple_points.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft7Validator.check_schema(schema)
+    return jsonschema.Draft7Validator(schema)
 
 
 def points_form(*points, **more) -> str:
@@ -304,9 +316,63 @@ def test_the_challenges_own_files_need_nothing_but_merging():
     assert len(files) == 320
     large = Grid((2000, 2000, 2000), (1.0, 1.0, 1.0))
     for file in files:
+        content = json.loads(file.read_bytes())
+        platform_schema().validate(content)
         parsed = parse_clicks(file.read_bytes())
         admitted = admit_clicks(parsed, large)
         assert parsed.warnings == (), file.name
         assert len(parsed.background) == 10
         assert len(parsed.tumor) in (0, 10)
-        assert all(warning.endswith("merged") for warning in admitted.warnings), file.name
+        points = [(one["name"], *one["point"]) for one in content["points"]]
+        if again := len(points) - len(set(points)):
+            (warning,) = admitted.warnings
+            assert warning.startswith(f"{again} point"), file.name
+            assert warning.endswith("of the clicks given more than once: merged"), file.name
+        else:
+            assert admitted.warnings == (), file.name
+
+
+# --- the platform's schema --------------------------------------------------------------------------------------------
+
+INDICES = st.tuples(*[st.integers(-(2**40), 2**40)] * 3)
+
+
+@settings(deadline=None)
+@given(st.lists(INDICES, max_size=5).map(tuple), st.lists(INDICES, max_size=5).map(tuple))
+def test_what_is_written_is_multiple_points_to_the_platform(tumor, background):
+    platform_schema().validate(json.loads(json.dumps(clicks_to_json(Clicks(tumor, background)))))
+
+
+def test_numpys_integers_are_written_as_numbers():
+    clicks = Clicks((tuple(np.array([1, 2, 3], np.int64)),), (tuple(np.array([4, 5, 6], np.uint16)),))
+    platform_schema().validate(json.loads(json.dumps(clicks_to_json(clicks))))
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"type": "Point"},
+        {"version": {"major": 1}},
+        {"version": {"major": 1, "minor": 0.5}},
+        {"points": [{"point": [1, 2]}]},
+        {"points": [{"point": [1, 2, "3"]}]},
+        {"points": [{"name": "tumor"}]},
+        {"points": [{"point": [1, 2, 3], "colour": "red"}]},
+        {"tumor": []},
+    ],
+)
+def test_the_schema_refuses_other_files(spoiled):
+    assert not platform_schema().is_valid(clicks_to_json(Clicks(((1, 2, 3),))) | spoiled)
+
+
+def test_the_files_of_the_commands_are_multiple_points(tmp_path):
+    phantom = ["phantom", "--tracer", "FDG", "--seed", "3", "--shape", "40,40,40", "--spacing", "10,10,12"]
+    assert main([*phantom, "--out", str(tmp_path)]) == 0
+    (pet,) = (tmp_path / "input/images/pet").iterdir()
+    words = ["clicks", "--truth", str(tmp_path / "truth.mha"), "--pet", str(pet), "--seed", "1"]
+    assert main([*words, "--out", str(tmp_path / "clicks.json")]) == 0
+    assert main([*words, "--steps", "--out", str(tmp_path / "steps")]) == 0
+    files = [tmp_path / "clicks.json", tmp_path / "input/lesion-clicks.json", *(tmp_path / "steps").rglob("*.json")]
+    assert len(files) > 5
+    for file in files:
+        platform_schema().validate(json.loads(file.read_text(encoding="utf-8")))

@@ -16,7 +16,15 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPTS = ("build.sh", "demo.sh", "export.sh", "test.sh", ".ci/run", "test/container/check.sh")
+SCRIPTS = (
+    "build.sh",
+    "demo.sh",
+    "export.sh",
+    "test.sh",
+    ".ci/run",
+    "test/container/check.sh",
+    "test/container/unwritable.sh",
+)
 # dynamic-network-architectures names it; its U-Nets do without (see the head of requirements.txt)
 LEFT_OUT = {"timm"}
 

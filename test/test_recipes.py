@@ -64,6 +64,11 @@ def test_roles_are_named_once(recipe):
     assert "tracer" not in roles
 
 
+@EVERY
+def test_each_tracer_meets_as_many_ensembles(recipe):  # so that time can be shared out before the tracer is known
+    assert len(recipe.members(Tracer.FDG)) == len(recipe.members(Tracer.PSMA))
+
+
 def test_only_mesbah_asks_for_the_tracer():
     assert [recipe.name for recipe in RECIPES.values() if recipe.routes_by_tracer] == ["mesbah"]
     assert [member.role for member in MESBAH.members(Tracer.PSMA)] == ["psma"]
@@ -75,3 +80,11 @@ def test_nnunet_trains_its_own_networks_alone():
     assert BASELINE.nnunet_training is BASELINE.training
     with pytest.raises(UsageError, match="ahamed is made of MONAI's networks"):
         _ = AHAMED.nnunet_training
+
+
+def test_a_member_is_found_with_its_stage():
+    stage, member = SAFDARI.placed("stage2_unet")
+    assert stage is SAFDARI.stages[1]
+    assert (member.network.name, stage.channels[-1]) == ("UNet", "mask")
+    with pytest.raises(UsageError, match="ahamed has the roles all, not 'fdg'"):
+        AHAMED.placed("fdg")

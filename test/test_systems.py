@@ -106,14 +106,17 @@ def test_the_time_is_shared_out_among_the_ensembles(case, safdari, monkeypatch):
     assert shares == pytest.approx([1 / 4, 1 / 3, 1 / 2, 1.0], abs=0.05)
 
 
-def test_a_member_without_time_is_left_out_and_the_first_stage_is_not(case, safdari, monkeypatch, caplog):
+@pytest.mark.parametrize("ended", ["time", "memory"])
+def test_a_member_without_time_or_memory_is_left_out_and_the_first_stage_is_not(
+    ended, case, safdari, monkeypatch, caplog
+):
     calls: list[int] = []
     late: set[int] = set()
 
     def short(*args, **options):
         calls.append(1)
         if len(calls) in late:
-            raise OutOfLimitsError("a mask needs at least one sweep, but time ran out")
+            raise OutOfLimitsError("a mask needs at least one sweep", ended)
         return plain(*args, **options)
 
     plain = pipeline.predict
@@ -122,7 +125,7 @@ def test_a_member_without_time_is_left_out_and_the_first_stage_is_not(case, safd
     with caplog.at_level(logging.WARNING):
         result = segment(case, safdari, recipe=SAFDARI)
     assert [len(stage.sweeps) for stage in result.stages] == [2, 2, 0, 2]
-    assert (result.stages[2].stopped, result.stopped) == ("time", "time")
+    assert (result.stages[2].stopped, result.stopped) == (ended, ended)
     assert "an ensemble is left out" in caplog.text
     for first in (1, 2):
         calls.clear()

@@ -12,8 +12,6 @@ from petlesion.limits import UsageError
 if TYPE_CHECKING:
     import argparse
 
-    import torch
-
     from petlesion.recipe import Recipe
     from petlesion.training.monai_fold import MonaiFold
 
@@ -81,6 +79,9 @@ def _make_masks(arguments: argparse.Namespace, recipe: Recipe) -> int:
 
 
 def _fold(arguments: argparse.Namespace, recipe: Recipe, number: int) -> MonaiFold:
+    import torch
+
+    from petlesion.training.device import training_device
     from petlesion.training.monai_dataset import MonaiDataset
     from petlesion.training.monai_fold import MonaiFold
 
@@ -94,7 +95,7 @@ def _fold(arguments: argparse.Namespace, recipe: Recipe, number: int) -> MonaiFo
         MonaiDataset.open(arguments.data / recipe.name, small),
         arguments.out,
         seed=arguments.seed,
-        device=_device(arguments.device),
+        device=torch.device(training_device(arguments.device)),
         iterations=arguments.iterations,
         save_every=arguments.save_every or SAVE_EVERY,
         workers=arguments.workers or 0,
@@ -124,12 +125,3 @@ def _with_settings(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
         for stage in recipe.stages
     )
     return replace(recipe, stages=stages)
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
-        raise UsageError("--device cuda needs an NVIDIA GPU, and none is visible; give --device cpu, which takes weeks")
-    return torch.device("cuda" if found and name != "cpu" else "cpu")

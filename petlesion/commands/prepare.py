@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from petlesion.commands.roles import ALL, TRACER, check_role, member_of
+from petlesion.commands.roles import ALL, TRACER, check_role
 from petlesion.limits import UsageError
 from petlesion.recipes import RECIPES
 
@@ -74,8 +74,7 @@ def _prepare_for_nnunet(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from petlesion.training.layouts import find_studies
     from petlesion.training.splits import patient_of, read_patients
 
-    found = member_of(recipe, arguments.role)
-    tracer = found[1].tracer if found else None
+    tracer = next((one.tracer for one in recipe.members() if one.role == arguments.role), None)
     studies = find_studies(arguments.data, clicks=arguments.clicks, organs=arguments.organs, tracer=tracer)
     patients = read_patients(arguments.patients) if arguments.patients else {}
     preparation = Preparation(

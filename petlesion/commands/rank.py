@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from petlesion.ranking import Rank
 
+MAX_BYTES = 100_000_000  # some 10,000 cases of several steps each
 SUMMARY = "rank evaluations by the rules of autoPET III, IV or V"
 
 
@@ -44,12 +45,13 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    from petlesion.document import DocumentError, read_document
     from petlesion.evaluate import EvaluationError
 
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise EvaluationError(f"an evaluation is JSON; {path} is not: {error}") from error
+        content = read_document(path, MAX_BYTES)
+    except DocumentError as error:
+        raise EvaluationError(f"an evaluation is JSON; {path} {error}") from error
     return content if isinstance(content, dict) else {}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from petlesion.limits import UsageError
 
 if TYPE_CHECKING:
-    from petlesion.recipe import Member, Recipe, Stage
+    from petlesion.recipe import Recipe
 
 TRACER = "tracer"
 ALL = "all"
@@ -29,9 +29,3 @@ def check_role(recipe: Recipe, role: str, *more: str) -> None:
     roles = list(dict.fromkeys((*own, *more)))
     if role not in roles:
         raise UsageError(f"--role is a role of the recipe; {recipe.name} has {', '.join(roles)}; got {role}")
-
-
-def member_of(recipe: Recipe, role: str) -> tuple[Stage, Member] | None:
-    """A recipe's member and its stage; None for words that are no member's role."""
-    pairs = ((stage, member) for stage in recipe.stages for member in stage.members)
-    return next((pair for pair in pairs if pair[1].role == role), None)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, _started_s: float) -> int:
     """Do it; the exit status."""
-    from petlesion.table import lesion_table
+    from petlesion.table import lesion_table, read_report
 
-    print(lesion_table(json.loads(arguments.report.read_text(encoding="utf-8"))))
+    print(lesion_table(read_report(arguments.report)))
     return 0

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from petlesion.commands.roles import ALL, TRACER, check_role, member_of
+from petlesion.commands.roles import ALL, TRACER, check_role
 from petlesion.limits import UsageError
 from petlesion.recipes import MESBAH, RECIPES
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: %(default)s)",
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--synthetic", action="store_true", help="train the small shipped weights on phantoms")
+    source.add_argument("--synthetic", action="store_true", help="train the recipe's small shipped weights on phantoms")
     source.add_argument(
         "--data", type=Path, metavar="DIR", help="what petlesion prepare wrote; for --role tracer a folder of studies"
     )
@@ -108,7 +108,8 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
 
 def _train_small(arguments: argparse.Namespace, recipe: Recipe) -> int:
     from petlesion.training.configuration import RealData
-    from petlesion.training.synthetic import train_default_weights, train_system_weights
+    from petlesion.training.small_systems import train_system_weights
+    from petlesion.training.synthetic import train_default_weights
 
     real = RealData(arguments.organ_maps, arguments.organ_clicks, arguments.studies, arguments.start)
     if recipe is not MESBAH:
@@ -125,12 +126,13 @@ def _train_fold(arguments: argparse.Namespace, recipe: Recipe) -> int:
     """Hand over to nnU-Net: this process becomes the training, so that signals and the exit status are its own."""
     import os
 
+    from petlesion.training.device import training_device
     from petlesion.training.fold import FoldTraining
     from petlesion.training.launch import Launch
 
-    if member_of(recipe, arguments.role) is None or arguments.fold is None:
-        roles = " or ".join(member.role for member in recipe.members())
-        raise UsageError(f"one fold of one role is trained at a time; give --role {roles}, and --fold")
+    roles = [member.role for member in recipe.members()]
+    if arguments.role not in roles or arguments.fold is None:
+        raise UsageError(f"one fold of one role is trained at a time; give --role {' or '.join(roles)}, and --fold")
     changes = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
     changes |= {"seed": arguments.seed}
     if arguments.pretrained:
@@ -142,7 +144,7 @@ def _train_fold(arguments: argparse.Namespace, recipe: Recipe) -> int:
     fold.make_ready()
     launch = Launch(
         *(fold.data, fold.results, fold.prepared.name, fold.trainer, fold.plans, fold.fold),
-        device=_device(arguments.device),
+        device=training_device(arguments.device),
         resume=arguments.resume,
         validate=not arguments.no_validation,
         processes=arguments.processes,
@@ -151,15 +153,6 @@ def _train_fold(arguments: argparse.Namespace, recipe: Recipe) -> int:
     command = launch.command()
     print(f"{fold.folder}", flush=True)
     os.execvp(command[0], command)  # noqa: S606 - no shell
-
-
-def _device(name: str) -> str:
-    import torch
-
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
-        raise UsageError("--device cuda needs an NVIDIA GPU, and none is visible; give --device cpu, which takes weeks")
-    return name if name != "auto" else "cuda" if found else "cpu"
 
 
 def _train_tracer(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from petlesion.commands import fetch
-from petlesion.commands.roles import check_role, member_of
+from petlesion.commands.roles import TRACER, check_role
 from petlesion.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -73,10 +73,9 @@ def _imported(source: Path, recipe: Recipe, what: dict[str, Any]) -> Imported:
     """Import by the kind of the role's network: the tracer's, MONAI's or nnU-Net's."""
     from petlesion.inference.published import import_nnunet_folder
 
-    found = member_of(recipe, what["role"])
-    if found is None:
+    if what["role"] == TRACER:
         return _import_tracer(source, what)
-    stage, member = found
+    stage, member = recipe.placed(what["role"])
     if member.network is not None:
         from petlesion.inference.monai_published import import_monai_folder
 

@@ -30,6 +30,13 @@ PARTS: dict[str, type[Any]] = {
     )
 }
 
+LARGEST = 4096  # of any whole number: the widest layers known have 1024 features
+DEEPEST = 64  # of a list, and of what counts layers one after the other
+COUNTS_OF_LAYERS = {
+    *("n_stages", "n_conv_per_stage", "n_blocks_per_stage", "n_conv_per_stage_decoder"),  # of nnU-Net's U-Nets
+    *("num_res_units", "blocks_down", "blocks_up", "depths", "dsdepth"),  # of MONAI's networks
+}
+
 
 class NetworkError(WeightsError):
     """A network that cannot be built from its plans, or is not of the kind asked for."""
@@ -62,14 +69,48 @@ def network_from_plans(
     name = str(architecture["network_class_name"])
     unet = _listed(name, "dynamic_network_architectures.architectures.", UNETS)
     arguments = dict(architecture["arch_kwargs"]) | {"deep_supervision": deep_supervision}
-    for key in architecture["_kw_requires_import"]:
+    check_arguments(arguments, name)
+    for key in _names(architecture["_kw_requires_import"]):
         if arguments.get(key) is not None:
             arguments[key] = _part(str(arguments[key]))
     try:
         network: nn.Module = unet(input_channels=n_inputs, num_classes=n_outputs, **arguments)
-    except (TypeError, ValueError, IndexError, AssertionError, RuntimeError) as error:
-        raise NetworkError(f"plans, configuration {configuration}: {name} cannot be built so: {error}") from error
+    except (
+        *(TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError, RuntimeError),
+        *(NotImplementedError, ArithmeticError),
+    ) as error:
+        raise NetworkError(
+            f"plans, configuration {configuration}: {name} cannot be built so: {str(error)[:500]}"
+        ) from error
     return network
+
+
+def check_arguments(arguments: Mapping[str, Any], name: str) -> None:
+    """Refuse a network that would fill the memory before anybody sees that its weights are not there.
+
+    Args:
+        arguments: Arguments of the network's class, as plans name them.
+        name: The class, for messages.
+
+    Raises:
+        NetworkError: Names the argument.
+    """
+    for key, value in arguments.items():
+        numbers, lengths = [], []
+        left = [value]
+        while left:
+            item = left.pop()
+            if isinstance(item, list | tuple | dict):
+                lengths.append(len(item))
+                left += item.values() if isinstance(item, dict) else item
+            elif isinstance(item, int):
+                numbers.append(abs(item))
+        most = DEEPEST if key in COUNTS_OF_LAYERS else LARGEST
+        if max(numbers, default=0) > most or max(lengths, default=0) > DEEPEST:
+            raise NetworkError(
+                f"{name[:200]}: {key[:80]!r} must be of numbers up to {most}, at most {DEEPEST} of them; "
+                f"got {str(value)[:80]}"
+            )
 
 
 def configuration_of(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -83,14 +124,14 @@ def configuration_of(plans: Mapping[str, Any], name: str) -> dict[str, Any]:
     seen: list[str] = []
     following: object = name
     while following is not None:
-        if not isinstance(held, dict) or not isinstance(held.get(following), dict):
-            known = sorted(held) if isinstance(held, dict) else []
-            raise NetworkError(f"plans hold the configurations {known}, not {following!r}")
+        known = held if isinstance(held, dict) else {}
+        if not isinstance(following, str) or not isinstance(known.get(following), dict):
+            raise NetworkError(f"plans hold the configurations {sorted(known)[:20]}, not {str(following)[:80]!r}")
         if following in seen:
-            raise NetworkError(f"a configuration cannot inherit from itself: {' -> '.join([*seen, str(following)])}")
-        seen.append(str(following))
-        chain.append(held[following])
-        following = held[following].get("inherits_from")
+            raise NetworkError(f"a configuration cannot inherit from itself: {' -> '.join([*seen, following])[:500]}")
+        seen.append(following)
+        chain.append(known[following])
+        following = known[following].get("inherits_from")
     merged: dict[str, Any] = {}
     for layer in reversed(chain):
         merged |= layer
@@ -123,15 +164,18 @@ def _older_architecture(old: Mapping[str, Any]) -> dict[str, Any]:
             "strides": old["pool_op_kernel_sizes"],
             "n_conv_per_stage_decoder": old["n_conv_per_stage_decoder"],
         }
+        features = [min(widths[0] * 2**stage, widths[1]) for stage in range(len(convolutions[: DEEPEST + 1]))]
     except KeyError as error:
         raise NetworkError(f"plans of nnU-Net's older form: {error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise NetworkError(f"plans of nnU-Net's older form have another kind of value: {error}") from error
     return {
         "network_class_name": f"dynamic_network_architectures.architectures.unet.{name}",
         "_kw_requires_import": ["conv_op", "norm_op", "nonlin"],
         "arch_kwargs": shared
         | {
             "n_stages": len(convolutions),
-            "features_per_stage": [min(widths[0] * 2**stage, widths[1]) for stage in range(len(convolutions))],
+            "features_per_stage": features,
             "n_conv_per_stage" if name == "PlainConvUNet" else "n_blocks_per_stage": convolutions,
             "conv_op": f"torch.nn.Conv{dimension}d",
             "conv_bias": True,
@@ -141,6 +185,12 @@ def _older_architecture(old: Mapping[str, Any]) -> dict[str, Any]:
             "nonlin_kwargs": {"inplace": True},
         },
     }
+
+
+def _names(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise NetworkError(f'plans: "_kw_requires_import" must be a list of names; got {str(value)[:80]}')
+    return value
 
 
 def _part(name: str) -> type[Any]:

@@ -197,7 +197,8 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     if not done:
         raise OutOfLimitsError(
             f"a mask needs at least one sweep over {tiling.n_tiles} tiles, but {stopped} ran out before the first "
-            "ended; give more of it, or less to sweep (--body-crop, a larger --tile-step)"
+            "ended; give more of it, or less to sweep (--body-crop, a larger --tile-step)",
+            "memory" if stopped == "memory" else "time",
         )
     lead = tiling.unpad(bench.lead(len(done)).cpu().numpy())
     return EnsembleLead(lead, tuple(done), tuple(seconds), stopped, settled)

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from petlesion.document import DocumentError, parse_document
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -174,14 +176,12 @@ def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
     """A JSON object of at most 1 MB.
 
     Raises:
-        WeightsError: When the text is longer, is no JSON, or is JSON but no object.
+        WeightsError: When the text is longer, is no JSON, too deep or ambiguous, or is JSON but no object.
     """
-    if len(text) > JSON_BYTES:
-        raise WeightsError(f"{where}: at most {JSON_BYTES} bytes are read; it has {len(text)}")
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{where}: no valid JSON ({error}); write the weights again") from error
+        content = parse_document(text, JSON_BYTES)
+    except DocumentError as error:
+        raise WeightsError(f"{where} {error}; write the weights again") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{where}: an object is expected at the top; got {type(content).__name__}")
     return content

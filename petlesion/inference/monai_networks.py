@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from petlesion.inference.architectures import NetworkError
+from petlesion.inference.architectures import NetworkError, check_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,13 +39,17 @@ def monai_network(network: MonaiNetwork, n_inputs: int) -> nn.Module:
     taken = {"spatial_dims", "in_channels", "out_channels"} & arguments.keys()
     if taken:
         raise NetworkError(f"{network.name}: {sorted(taken)} follow from the channels and outputs of the plans")
+    check_arguments(arguments, network.name)
     try:
         with _ReadableRates():
             built: nn.Module = _known()[network.name](
                 spatial_dims=3, in_channels=n_inputs, out_channels=network.outputs, **arguments
             )
-    except (TypeError, ValueError, IndexError, KeyError, AssertionError, RuntimeError, NotImplementedError) as error:
-        raise NetworkError(f"{network.name} cannot be built of {str(arguments)[:200]}: {error}") from error
+    except (
+        *(TypeError, ValueError, IndexError, KeyError, AttributeError, AssertionError, RuntimeError),
+        *(NotImplementedError, ArithmeticError),
+    ) as error:
+        raise NetworkError(f"{network.name} cannot be built of {str(arguments)[:200]}: {str(error)[:500]}") from error
     return built
 
 

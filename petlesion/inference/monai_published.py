@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from petlesion.recipe import Member, Recipe, Stage
+    from petlesion.recipe import Member, Stage
 
 PLANS = "plans.json"
 
@@ -96,20 +96,6 @@ def recipe_plans(member: Member, stage: Stage) -> MonaiPlans:
     if member.network is None or stage.grid is None:
         raise WeightsError(f"state dicts alone are imported for MONAI's networks; {member.role} is not one of them")
     return MonaiPlans(member.network, stage.grid)
-
-
-def find_member(recipe: Recipe, role: str) -> tuple[Stage, Member]:
-    """A member of a recipe by its role, with its stage.
-
-    Raises:
-        WeightsError: When the recipe has no such role; names those that it has.
-    """
-    for stage in recipe.stages:
-        for member in stage.members:
-            if member.role == role:
-                return stage, member
-    roles = [member.role for member in recipe.members()]
-    raise WeightsError(f"{recipe.name} has the roles {roles}, not {role[:80]!r}; choose among them")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ RESAMPLING_FUNCTION = "resample_data_or_seg_to_shape"
 PREPROCESSOR = "DefaultPreprocessor"
 LABEL_MANAGER = "LabelManager"
 HIGHEST_SPLINE_ORDER = 5
+LARGEST_PATCH = 1024  # voxels along an axis; nnU-Net's largest have some 300
 
 
 class PlansError(WeightsError):
@@ -159,8 +160,8 @@ def _numbers(value: object, key: str, count: int = 3) -> tuple[float, ...]:
 
 def _patch(config: Mapping[str, Any]) -> Index:
     z, y, x = _numbers(_need(config, "patch_size", "the configuration"), "patch_size")
-    if min(z, y, x) < 1 or any(not v.is_integer() for v in (z, y, x)):
-        raise PlansError(f"'patch_size' must be whole voxels, at least 1; got {[z, y, x]}")
+    if any(not 1 <= v <= LARGEST_PATCH or not v.is_integer() for v in (z, y, x)):
+        raise PlansError(f"'patch_size' must be whole voxels, 1 to {LARGEST_PATCH}; got {[z, y, x]}")
     return (int(z), int(y), int(x))
 
 

@@ -19,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 
+from petlesion.document import DocumentError, read_bytes
 from petlesion.inference.manifest import (
     DESCRIBED_BY,
     JSON_BYTES,
@@ -151,7 +152,10 @@ class ModelStore:
 
     def _inside(self, file: str) -> Path:
         """The path of a file of the manifest, which must lie in the folder once links are followed."""
-        path = (self.root / file).resolve()
+        try:
+            path = (self.root / file).resolve()
+        except (OSError, RuntimeError) as error:  # links that lead in a circle
+            raise WeightsError(f"weights lie inside {self.root}; {file} cannot be followed: {error}") from error
         if not path.is_relative_to(self.root):
             raise WeightsError(f"weights lie inside {self.root}; {file} leads to {path}: put the file itself there")
         return path
@@ -276,7 +280,8 @@ def _sha256(path: Path) -> str:
 def _read(path: Path) -> bytes:
     """The content of a JSON file, up to one byte more than is allowed."""
     try:
-        with path.open("rb") as file:
-            return file.read(JSON_BYTES + 1)
+        return read_bytes(path, JSON_BYTES)
+    except DocumentError as error:
+        raise WeightsError(f"{path} {error}; {COPY_AGAIN}") from error
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}; {COPY_AGAIN}") from error

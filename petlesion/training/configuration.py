@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 SCANNERS_MM = ((3.0, 2.0364, 2.0364), (3.0, 4.07, 4.07), (2.0, 4.07, 4.07), (3.27, 5.47, 5.47), (3.27, 2.73, 2.73))
 """Voxels (z, y, x) of the scanners of the public studies."""
 
+LICENCE = "Apache-2.0"
+"""Of the small weights: the repository's."""
+
 SEED_STEP = 1000  # between the phantoms of one organ map; there are fewer maps
 
 
@@ -62,8 +65,8 @@ class SyntheticTraining:
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
     tune: Schedule = field(default_factory=lambda: Schedule(5500, rate=1.5e-3, horizon=5700, bfloat16=True))
     fold: Schedule = field(default_factory=lambda: Schedule(120, rate=2e-4, warmup=10, bfloat16=True))
-    system: Schedule = field(default_factory=lambda: Schedule(2500, rate=2e-3, horizon=2700, bfloat16=True))
-    system_fold: Schedule = field(default_factory=lambda: Schedule(150, rate=3e-4, warmup=10, bfloat16=True))
+    system: Schedule = field(default_factory=lambda: Schedule(2000, rate=2e-3, horizon=2200, bfloat16=True))
+    system_fold: Schedule = field(default_factory=lambda: Schedule(120, rate=3e-4, warmup=10, bfloat16=True))
     sampling: Sampling = field(
         default_factory=lambda: Sampling(
             lesion_share=0.5,
@@ -94,6 +97,12 @@ class RealData:
     clicks: Path | None = None
     studies: Path | None = None
     start: Path | None = None
+
+    def described(self, *, with_studies: bool) -> str:
+        """What the weights' manifest says of their training data; `with_studies` where the networks see FDG."""
+        maps = " around real organ maps" if self.organ_maps else ""
+        studies = " and real soft-tissue sarcomas" if self.studies and with_studies else ""
+        return f"synthetic phantoms of petlesion{maps}{studies}; not for clinical use"
 
 
 def split_sources(config: SyntheticTraining, real: RealData, tracer: Tracer) -> tuple[list[Source], list[Source]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import cos, pi
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -61,6 +61,11 @@ class Schedule:
         if self.decay == "polynomial":
             return float(self.rate * rise * max(0.0, 1 - step / horizon) ** POLYNOMIAL_EXPONENT)
         return self.rate * rise * 0.5 * (1 + cos(pi * step / horizon))
+
+    def shortened(self, share: float) -> Schedule:
+        """The same with a share of the steps, of one at least; the rate falls as far."""
+        steps, horizon = (max(1, round(n * share)) for n in (self.steps, self.horizon or self.steps))
+        return replace(self, steps=steps, horizon=horizon)
 
     def optimizer_of(self, network: nn.Module) -> torch.optim.Optimizer:
         """The optimiser of a network's parameters, before its first step."""

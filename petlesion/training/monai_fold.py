@@ -20,7 +20,7 @@ import torch
 from petlesion.images import staged
 from petlesion.inference.ensemble import Averaging, predict
 from petlesion.inference.monai_networks import LesionLogit, monai_network
-from petlesion.inference.monai_published import PLANS, find_member, recipe_plans
+from petlesion.inference.monai_published import PLANS, recipe_plans
 from petlesion.inference.plan import InferencePlan
 from petlesion.metrics import dice
 from petlesion.training.layouts import DataError
@@ -66,7 +66,7 @@ class MonaiFold:
         workers: Threads that cut patches while the network takes its steps; 0 for none.
 
     Raises:
-        WeightsError: When the recipe has no such member.
+        UsageError: When the recipe has no such member.
     """
 
     recipe: Recipe
@@ -81,17 +81,17 @@ class MonaiFold:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        find_member(self.recipe, self.role)
+        self.recipe.placed(self.role)
 
     @property
     def stage(self) -> Stage:
         """The member's stage."""
-        return find_member(self.recipe, self.role)[0]
+        return self.recipe.placed(self.role)[0]
 
     @property
     def member(self) -> Member:
         """The recipe's member."""
-        return find_member(self.recipe, self.role)[1]
+        return self.recipe.placed(self.role)[1]
 
     @property
     def plans(self) -> MonaiPlans:

@@ -4,27 +4,34 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from petlesion.case import Tracer
 from petlesion.inference.networks import canonical_keys
 from petlesion.inference.nnunet_plans import NnunetPlans
+from petlesion.recipe import HeatmapRule
+from petlesion.recipes import MESBAH
 from petlesion.training.cases import TrainingCase, make_cases
+from petlesion.training.configuration import split_sources
 from petlesion.training.loop import Batch, Schedule, build, train
 from petlesion.training.patches import Patches
+from petlesion.training.plans import dataset_json, plans_json
+from petlesion.training.studies import lesion_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from petlesion.inference.normalize import Intensity
-    from petlesion.recipe import HeatmapRule
-    from petlesion.training.configuration import SyntheticTraining
+    from petlesion.training.configuration import RealData, SyntheticTraining
     from petlesion.training.learners import Learner
     from petlesion.training.studies import Source
     from petlesion.volume import Index
@@ -44,6 +51,16 @@ class Ground:
     plans: dict[str, Any]
     dataset: dict[str, Any]
     heatmap: HeatmapRule
+
+    @classmethod
+    def of(cls, config: SyntheticTraining, real: RealData, work: Path) -> Ground:
+        """Plans with statistics of the first cases; read from `work` where an earlier run wrote them."""
+        path = work / "plans.json"
+        if not path.exists():
+            values = lesion_values(_measured(config, real))
+            path.write_text(json.dumps(plans_json(config.network, values, "petlesion_phantoms"), indent=2))
+        heatmap = MESBAH.stages[0].heatmap or HeatmapRule()
+        return cls(config, work, json.loads(path.read_text()), dataset_json(config.n_cases), heatmap)
 
     @property
     def intensities(self) -> tuple[Intensity, Intensity]:
@@ -75,6 +92,21 @@ class Ground:
         """Cases to draw from: real studies as often as the configuration says."""
         repeats = self.config.study_repeats
         return [case for s, case in cases.items() for _ in range(1 if s.images is None else repeats)]
+
+
+def work_folder(work: Path | None, config: SyntheticTraining) -> Path:
+    """The folder for cases, stages and curves, made; one of the system's for temporary files where none is given."""
+    folder = work or Path(tempfile.gettempdir()) / f"petlesion-training-{config.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _measured(config: SyntheticTraining, real: RealData) -> list[Source]:
+    """The sources that the intensity statistics are taken from: some of the phantoms, all real studies."""
+    sources = [source for tracer in Tracer for source in split_sources(config, real, tracer)[0]]
+    drawn = [source for source in sources if source.images is None]
+    studies = [source for source in sources if source.images is not None]
+    return [*drawn[:: max(1, config.n_cases // config.n_statistics)], *studies]
 
 
 def fresh_network(ground: Ground, learner: Learner, name: str) -> nn.Module:

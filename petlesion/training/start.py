@@ -37,9 +37,26 @@ def restated(state: State, old: Sequence[Intensity | None], new: Sequence[Intens
     return state | {STEM + "weight": weight, STEM + "bias": bias}
 
 
+def fitted(state: State, fresh: State) -> State | None:
+    """Weights of a network with more input channels at the end and fewer output rows, as those of a fresh one.
+
+    Returns:
+        `state` without the channels that `fresh` lacks, with the rows of `fresh` that it lacks; None where the two
+        are of other networks.
+    """
+    name = STEM + "weight"
+    if name in state and name in fresh:
+        state = state | {name: state[name][:, : fresh[name].shape[1]]}
+    if state.keys() != fresh.keys() or any(not _fits(state[key], fresh[key]) for key in fresh):
+        return None
+    return with_rows(state, fresh)
+
+
+def _fits(held: torch.Tensor, fresh: torch.Tensor) -> bool:
+    return held.shape[1:] == fresh.shape[1:] and held.shape[:1] <= fresh.shape[:1]
+
+
 def with_rows(state: State, fresh: State) -> State:
     """Weights of a network with fewer output rows, filled up with the rows of a fresh one."""
-    return {
-        key: torch.cat([tensor, fresh[key][len(tensor) :]]) if len(tensor) < len(fresh[key]) else tensor
-        for key, tensor in state.items()
-    }
+    missing = {key: fresh[key][len(tensor) :] for key, tensor in state.items() if tensor.dim()}
+    return {key: torch.cat([tensor, missing[key]]) if key in missing else tensor for key, tensor in state.items()}

@@ -6,35 +6,29 @@ What comes out is called synthetic and is not for clinical use.
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from petlesion.case import Tracer
 from petlesion.inference.manifest import ModelEntry
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.weights import ModelStore, write_model
-from petlesion.limits import UsageError
-from petlesion.recipe import HeatmapRule
 from petlesion.recipes import MESBAH
-from petlesion.training.configuration import RealData, SyntheticTraining, split_sources
+from petlesion.training.configuration import LICENCE, RealData, SyntheticTraining, split_sources
 from petlesion.training.learners import Learner
 from petlesion.training.organ_head import lesion_rows
 from petlesion.training.pictures import Album, make_pictures
-from petlesion.training.plans import CONFIGURATION, dataset_json, plans_json
-from petlesion.training.small_systems import LICENCE, SMALL, train_small_system
-from petlesion.training.stages import Ground, bare_state, fresh_network, run_stage, shifted
+from petlesion.training.plans import CONFIGURATION
+from petlesion.training.stages import Ground, bare_state, fresh_network, run_stage, shifted, work_folder
 from petlesion.training.start import State, restated, with_rows
-from petlesion.training.studies import lesion_values, patient_folds
+from petlesion.training.studies import patient_folds
 from petlesion.training.tracer_folds import Pictures, train_tracer_folds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from petlesion.inference.manifest import Architecture
-    from petlesion.recipe import Recipe
 
 ROLES = ("tracer", "fdg", "psma")
 
@@ -76,36 +70,6 @@ def train_default_weights(
         _train_segmentation(out, tracers, config, real, work)
 
 
-def train_system_weights(
-    out: Path,
-    recipe: Recipe,
-    *,
-    seed: int | None = None,
-    config: SyntheticTraining | None = None,
-    real: RealData | None = None,
-    work: Path | None = None,
-) -> None:
-    """Train and write small weights of a system beside mesbah, on mesbah's phantoms; arguments as for these.
-
-    Raises:
-        UsageError: When the system has no small size.
-        CaseError: When a real study or an organ map cannot be read.
-    """
-    if any((recipe.name, member.role) not in SMALL for member in recipe.members()):
-        raise UsageError(f"small weights are trained of {sorted({name for name, _ in SMALL})}; got {recipe.name}")
-    config, real = config or SyntheticTraining(), real or RealData()
-    config = config if seed is None else replace(config, seed=seed)
-    ground = _ground(config, real, work_folder(work, config))
-    train_small_system(out, recipe, ground, real, (config.system, config.system_fold))
-
-
-def work_folder(work: Path | None, config: SyntheticTraining) -> Path:
-    """The folder for cases, stages and curves, made; one of the system's for temporary files where none is given."""
-    folder = work or Path(tempfile.gettempdir()) / f"petlesion-training-{config.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _train_tracer(config: SyntheticTraining, real: RealData, work: Path) -> dict[int, State]:
     how = config.pictures
     fdg, psma = (split_sources(config, real, tracer)[0] for tracer in (Tracer.FDG, Tracer.PSMA))
@@ -127,7 +91,7 @@ def _train_tracer(config: SyntheticTraining, real: RealData, work: Path) -> dict
 def _train_segmentation(
     out: Path, tracers: Sequence[Tracer], config: SyntheticTraining, real: RealData, work: Path
 ) -> None:
-    ground = _ground(config, real, work)
+    ground = Ground.of(config, real, work)
     documents = (ground.plans, ground.dataset)
     for tracer in tracers:
         role = tracer.lower()
@@ -162,31 +126,13 @@ def _start(ground: Ground, real: RealData, role: str) -> State:
 
 def _learner(ground: Ground, role: str) -> Learner:
     """The learner of one of mesbah's roles: the shared patches as they are."""
-    (stage,) = MESBAH.stages
-    member = next(one for one in stage.members if one.role == role)
-    return Learner(MESBAH, stage, member, ground.plans, ground.dataset, ground.intensities)
-
-
-def _ground(config: SyntheticTraining, real: RealData, work: Path) -> Ground:
-    """Plans with statistics of the first cases; read from `work` where an earlier run wrote them."""
-    path = work / "plans.json"
-    if not path.exists():
-        parts = [split_sources(config, real, tracer)[0] for tracer in Tracer]
-        drawn, studies = (
-            [s for part in parts for s in part if (s.images is None) == synthetic] for synthetic in (1, 0)
-        )
-        values = lesion_values([*drawn[:: max(1, config.n_cases // config.n_statistics)], *studies])
-        path.write_text(json.dumps(plans_json(config.network, values, "petlesion_phantoms"), indent=2))
-    heatmap = MESBAH.stages[0].heatmap or HeatmapRule()
-    return Ground(config, work, json.loads(path.read_text()), dataset_json(config.n_cases), heatmap)
+    return Learner(MESBAH, *MESBAH.placed(role), ground.plans, ground.dataset, ground.intensities)
 
 
 def _entry(
     role: str, architecture: Architecture, channels: tuple[str, ...], config: SyntheticTraining, real: RealData
 ) -> ModelEntry:
     nnunet = architecture == "nnunet"
-    maps = "synthetic phantoms of petlesion" + (" around real organ maps" if real.organ_maps else "")
-    studies = " and real soft-tissue sarcomas" if real.studies and role != "psma" else ""
     return ModelEntry(
         system=MESBAH.name,
         role=role,
@@ -194,7 +140,7 @@ def _entry(
         channels=channels,
         licence=LICENCE,
         source=f"petlesion train --recipe mesbah --role {role} --synthetic --seed {config.seed}",
-        training_data=f"{maps}{studies}; not for clinical use",
+        training_data=real.described(with_studies=role != "psma"),
         synthetic=True,
         configuration=CONFIGURATION if nnunet else "",
         plans=f"mesbah/{role}/plans.json" if nnunet else None,

@@ -5,9 +5,9 @@ import pytest
 
 from petlesion import cli
 from petlesion.commands import monai
-from petlesion.commands.roles import check_role, member_of
+from petlesion.commands.roles import check_role
 from petlesion.limits import UsageError
-from petlesion.recipes import ALLOULA, LESION_TRACER, MESBAH, RECIPES, SAFDARI
+from petlesion.recipes import LESION_TRACER, MESBAH, RECIPES
 
 
 def test_a_recipes_roles_are_those_of_its_members_and_the_tracers_where_it_decides():
@@ -19,13 +19,6 @@ def test_a_recipes_roles_are_those_of_its_members_and_the_tracers_where_it_decid
         check_role(MESBAH, "all")
     with pytest.raises(UsageError, match="lesion_tracer has all; got tracer"):
         check_role(LESION_TRACER, "tracer")
-
-
-def test_a_member_is_found_with_its_stage():
-    stage, member = member_of(SAFDARI, "stage2_unet")
-    assert (member.network.name, stage.channels[-1]) == ("UNet", "mask")
-    assert member_of(ALLOULA, "all")[1].tracer is None
-    assert member_of(MESBAH, "all") is None
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,9 @@ who_it_is() {
   expect "torch in the image" "$(inside "$image" python -c "$torch")" \
     "$(inside "$base" python -c "$torch")"
   expect "the platform's method" "$(label "$image")" exec
+  docker run --rm -i --network none --entrypoint bash "$image" -s <test/container/unwritable.sh >"$work/unwritable.log" 2>&1 ||
+    { cat "$work/unwritable.log" && say "FAILED: the image's user can change its own code" && exit 1; }
+  say "$(tail -n 1 "$work/unwritable.log" | cut -c 1-60)..."
   say "user petlesion, torch that of the base, $(($(docker image inspect --format '{{.Size}}' "$image") / 1000000)) MB"
 }
 

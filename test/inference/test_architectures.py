@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from petlesion.inference.architectures import NetworkError, configuration_of, network_from_plans
+from petlesion.inference.architectures import NetworkError, check_arguments, configuration_of, network_from_plans
 from test.inference.models import toy_network
 from test.nnunet_reference import quiet, toy_plans
 
@@ -157,3 +157,43 @@ def test_no_layer_outside_the_list_is_built(name):
 def test_arguments_that_do_not_fit_are_refused(arguments):
     with pytest.raises(NetworkError, match="cannot be built so"):
         network_from_plans(with_arguments(**arguments), "3d_fullres", 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        ({"n_stages": 65}, "n_stages"),
+        ({"n_conv_per_stage": [1, 10**9]}, "n_conv_per_stage"),
+        ({"features_per_stage": [4097]}, "features_per_stage"),
+        ({"kernel_sizes": [[3, 3, -(10**6)]]}, "kernel_sizes"),
+        ({"strides": [[1, 1, 1]] * 65}, "strides"),
+        ({"norm_op_kwargs": {"num_groups": {"a": 10**6}}}, "norm_op_kwargs"),
+        ({"blocks_down": [65]}, "blocks_down"),
+    ],
+)
+def test_a_network_that_would_fill_the_memory_is_refused_by_its_argument(arguments, key):
+    with pytest.raises(NetworkError, match=f"{key!r} must be of numbers up to"):
+        check_arguments(arguments, "PlainConvUNet")
+
+
+def test_arguments_of_networks_are_left_alone():
+    check_arguments({}, "UNet")
+    check_arguments(
+        {"n_stages": 64, "features_per_stage": [4096], "conv_bias": True, "drop": 0.5, "norm": None}, "UNet"
+    )
+
+
+@pytest.mark.parametrize("listed", [None, "conv_op", [1], {"conv_op": 1}])
+def test_what_is_to_be_looked_up_is_a_list_of_names(listed):
+    plans = toy_plans()
+    plans["configurations"]["3d_fullres"]["architecture"]["_kw_requires_import"] = listed
+    with pytest.raises(NetworkError, match="must be a list of names"):
+        network_from_plans(plans, "3d_fullres", 3, 2)
+
+
+@pytest.mark.parametrize("parent", [1, ["3d_fullres"], {"a": 1}])
+def test_a_configuration_inherits_from_a_name(parent):
+    plans = toy_plans()
+    plans["configurations"]["3d_fullres"]["inherits_from"] = parent
+    with pytest.raises(NetworkError, match="plans hold the configurations"):
+        configuration_of(plans, "3d_fullres")

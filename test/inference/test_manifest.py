@@ -106,12 +106,12 @@ def test_whatever_the_text_is_it_is_read_or_refused(text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[" * 100_000, "no valid JSON"),
+        ("[" * 100_000, "nested too deeply"),
         ("[]", "an object is expected"),
         ("{}", "the format must be 1; it is None"),
         ('{"format": 2, "models": []}', "the format must be 1; it is 2"),
         ('{"format": 1, "models": {}}', '"models" must be a list'),
-        (" " * (JSON_BYTES + 1), "at most 1000000 bytes"),
+        (" " * (JSON_BYTES + 1), "at most 1,000,000 bytes"),
         (manifest(licence=None), r'models\[0\]: "licence" is missing'),
         (manifest(synthetic="no"), r'models\[0\]: "synthetic" must be of type bool'),
         (manifest(architecture="cascade"), "an architecture is one of"),

@@ -10,7 +10,7 @@ import torch
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.monai_networks import monai_network
 from petlesion.inference.monai_plans import MonaiPlans
-from petlesion.inference.monai_published import find_member, import_monai_folder, recipe_plans
+from petlesion.inference.monai_published import import_monai_folder, recipe_plans
 from petlesion.inference.networks import check_models
 from petlesion.inference.weights import ModelStore
 from petlesion.recipes import AHAMED, MESBAH, SAFDARI
@@ -19,7 +19,7 @@ from test.inference.toy_monai import seeded_network, toy_member
 
 def full_state(recipe, role, n_channels=None):
     """Zeros in the shape of a full-size network."""
-    stage, member = find_member(recipe, role)
+    stage, member = recipe.placed(role)
     with torch.device("meta"):
         network = monai_network(member.network, n_channels or len(stage.channels))
     return {key: torch.zeros(tensor.shape, dtype=tensor.dtype) for key, tensor in network.state_dict().items()}
@@ -27,7 +27,7 @@ def full_state(recipe, role, n_channels=None):
 
 def toy_folder(folder, recipe, role, prefix="", **changes):
     """Two folds of a small network beside its plans."""
-    stage, member = find_member(recipe, role)
+    stage, member = recipe.placed(role)
     plans = replace(MonaiPlans(toy_member(member).network, stage.grid), **changes)
     folder.mkdir()
     for fold in (0, 3):
@@ -38,7 +38,7 @@ def toy_folder(folder, recipe, role, prefix="", **changes):
 
 
 def take(src, out, recipe, role, **more):
-    stage, member = find_member(recipe, role)
+    stage, member = recipe.placed(role)
     what = {"recipe_name": recipe.name, "role": role, "out": out, "licence": "CC0-1.0", "source": "a test"}
     return import_monai_folder(src, member=member, stage=stage, **what, **more)
 
@@ -65,7 +65,7 @@ def test_folds_with_plans_become_a_model(tmp_path, prefix):
 def test_without_plans_the_network_is_the_recipes(tmp_path):
     torch.save({"state_dict": full_state(AHAMED, "all")}, tmp_path / "fold0.pth")
     imported = take(tmp_path, tmp_path / "out", AHAMED, "all")
-    own = json.loads(json.dumps(recipe_plans(*find_member(AHAMED, "all")[::-1]).document()))
+    own = json.loads(json.dumps(recipe_plans(*AHAMED.placed("all")[::-1]).document()))
     assert ModelStore.open(tmp_path / "out").plans(imported.entry) == own
     assert imported.notes == ()
     (tmp_path / "plans.json").write_text(json.dumps(own))
@@ -100,7 +100,5 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "plans.json").write_text('{"petlesion_monai": 7}')
     with pytest.raises(WeightsError, match=r"plans\.json cannot be used"):
         take(tmp_path, tmp_path / "out", AHAMED, "all")
-    with pytest.raises(WeightsError, match=r"has the roles \['all'\], not 'fdg'"):
-        find_member(AHAMED, "fdg")
     with pytest.raises(WeightsError, match="fdg is not one of them"):
-        recipe_plans(*find_member(MESBAH, "fdg")[::-1])
+        recipe_plans(*MESBAH.placed("fdg")[::-1])

@@ -164,3 +164,11 @@ def test_a_run_that_is_done_loads_its_weights_and_takes_no_step(tmp_path):
     again, steps = resumable(savepoint, schedule)
     assert steps == []
     assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+def test_a_shortened_schedule_falls_as_far():
+    whole = Schedule(100, rate=1.0, horizon=110, warmup=0)
+    half = whole.shortened(0.5)
+    assert (half.steps, half.horizon) == (50, 55)
+    assert half.rate_at(49) == pytest.approx(whole.rate_at(98))
+    assert Schedule(1).shortened(0.1).steps == 1

@@ -9,7 +9,7 @@ import torch
 
 from petlesion.cli import main
 from petlesion.inference.monai_networks import LesionLogit
-from petlesion.inference.monai_published import find_member, import_monai_folder
+from petlesion.inference.monai_published import import_monai_folder
 from petlesion.inference.networks import load_network
 from petlesion.inference.weights import ModelStore
 from petlesion.recipes import RECIPES
@@ -26,7 +26,7 @@ ROLES = [(recipe, member.role) for recipe in (TOY_AHAMED, TOY_SAFDARI) for membe
 
 def import_all(results, recipe, out):
     for member in recipe.members():
-        stage, full = find_member(RECIPES[recipe.name], member.role)
+        stage, full = RECIPES[recipe.name].placed(member.role)
         source = results / f"{recipe.name}_{member.role}"
         what = {"recipe_name": recipe.name, "role": member.role, "licence": "CC0-1.0", "source": "a test"}
         import_monai_folder(source, member=full, stage=stage, out=out, half=False, **what)

@@ -6,17 +6,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from petlesion.case import PetCtCase, Tracer
+from petlesion.inference.networks import count_parameters
+from petlesion.inference.normalize import Intensity
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import UsageError
 from petlesion.pipeline import segment
-from petlesion.recipes import BASELINE, LESION_TRACER, SAFDARI
+from petlesion.recipes import AHAMED, ALLOULA, BASELINE, LESION_TRACER, RECIPES, SAFDARI
 from petlesion.training import small_systems, stages
+from petlesion.training.configuration import RealData
+from petlesion.training.learners import learner_of
 from petlesion.training.loop import Schedule
-from petlesion.training.small_systems import SMALL
+from petlesion.training.small_systems import SMALL, train_system_weights
+from petlesion.training.stages import Ground
 from petlesion.training.studies import patient_folds
-from petlesion.training.synthetic import train_system_weights
 from test.training.test_synthetic import TINY, _here, coarse  # noqa: F401 - a fixture
 
 TINY_SYSTEM = replace(TINY, system=Schedule(1), system_fold=Schedule(1))
@@ -89,3 +94,34 @@ def test_a_fold_leaves_out_what_mesbahs_does():
 def test_a_system_without_a_small_size_is_refused(tmp_path):
     with pytest.raises(UsageError, match="got baseline"):
         train_system_weights(tmp_path, BASELINE, work=tmp_path / "work")
+
+
+def test_all_small_weights_together_stay_below_25_mb():
+    anything = Intensity(0.0, 1.0, -1.0, 1.0)
+    n_bytes = 0
+    for (name, role), small in SMALL.items():
+        learner = learner_of(RECIPES[name], *RECIPES[name].placed(role), small, (anything, anything), spacing_mm=4.0)
+        with torch.device("meta"):
+            network = learner.build()
+        n_bytes += small.folds * 2 * count_parameters(network)
+    assert n_bytes < 25e6
+
+
+def test_training_starts_from_own_weights_or_from_mesbahs_where_they_fit(tmp_path):
+    mesbah = ModelStore.open()
+    ground = Ground.of(TINY, RealData(), tmp_path)
+
+    def start(recipe, store):
+        stage, member = recipe.placed("all")
+        small = SMALL[recipe.name, "all"]
+        learner = learner_of(recipe, stage, member, small, ground.intensities, spacing_mm=4.0)
+        return small_systems._start(ground, learner, store), learner
+
+    found, learner = start(LESION_TRACER, mesbah)
+    network = learner.build()
+    network.load_state_dict(found, strict=False)
+    assert set(found) <= set(network.state_dict())
+    plain = replace(mesbah, entries=tuple(e for e in mesbah.entries if e.system == "mesbah"))
+    assert start(ALLOULA, plain)[0] is None  # another network
+    assert start(AHAMED, plain)[0] is None
+    assert start(LESION_TRACER, replace(mesbah, entries=()))[0] is None

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from petlesion.inference.normalize import Intensity
-from petlesion.training.start import STEM, restated, with_rows
+from petlesion.training.start import STEM, fitted, restated, with_rows
 
 
 def test_new_statistics_change_nothing_inside_the_patch():
@@ -42,3 +42,18 @@ def test_missing_rows_come_from_the_fresh_network():
 def test_channels_must_agree_in_number():
     with pytest.raises(ValueError, match="zip"):
         restated({STEM + "weight": torch.ones(1, 2, 1, 1, 1), STEM + "bias": torch.zeros(1)}, [None], [None, None])
+
+
+def test_a_network_with_a_channel_more_and_rows_less_fits():
+    name = STEM + "weight"
+    held = {name: torch.arange(6.0).reshape(2, 3, 1, 1, 1), "head": torch.tensor([1.0, 2.0]), "count": torch.tensor(5)}
+    fresh = {name: torch.zeros(2, 2, 1, 1, 1), "head": torch.zeros(3), "count": torch.tensor(0)}
+    found = fitted(held, fresh)
+    assert found[name].flatten().tolist() == [0, 1, 3, 4]
+    assert found["head"].tolist() == [1, 2, 0]
+    assert int(found["count"]) == 5
+
+
+def test_another_network_does_not_fit():
+    assert fitted({"a": torch.zeros(2)}, {"b": torch.zeros(2)}) is None
+    assert fitted({"a": torch.zeros(2, 3)}, {"a": torch.zeros(2, 4)}) is None
