@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -40,6 +40,7 @@ class PetCtCase:
         ct_hu: CT in Hounsfield units, float32, (Z, Y, X), on the PET's grid.
         pet_suv: PET in SUV (body weight), float32, (Z, Y, X).
         clicks: Clicks on the PET's grid.
+        recorded_tracer: The tracer that the images' header names; None where they have none or it does not say.
 
     Raises:
         CaseError: When CT and PET do not share one grid, or a click lies outside it.
@@ -49,6 +50,7 @@ class PetCtCase:
     ct_hu: Volume
     pet_suv: Volume
     clicks: Clicks = Clicks()  # noqa: RUF009 - a frozen value
+    recorded_tracer: Tracer | None = None
 
     def __post_init__(self) -> None:
         if not self.ct_hu.grid.same_as(self.pet_suv.grid):
@@ -64,10 +66,17 @@ class PetCtCase:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An admitted case, and what had to be repaired or is doubtful about it, one sentence a kind."""
+    """An admitted case, and what had to be repaired or is doubtful about it, one sentence a kind.
+
+    Attributes:
+        case: The case.
+        warnings: The sentences.
+        origin: How the images came about, for the report; empty where files held them as they are.
+    """
 
     case: PetCtCase
     warnings: tuple[str, ...] = ()
+    origin: dict[str, str] = field(default_factory=dict)
 
 
 def admit(

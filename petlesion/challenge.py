@@ -16,16 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from petlesion.case import Admission, CaseError, admit, finite
-from petlesion.clicks import (
-    MAX_BYTES,
-    Clicks,
-    ClicksError,
-    ParsedClicks,
-    PointsUnit,
-    admit_clicks,
-    parse_clicks,
-)
-from petlesion.document import DocumentError, read_bytes
+from petlesion.click_file import is_there, read_clicks
+from petlesion.clicks import Clicks, ParsedClicks, PointsUnit, admit_clicks
+from petlesion.dicom.sniff import holds_dicom
+from petlesion.dicom.wishes import DicomWishes
 from petlesion.drafts import draft_folder
 from petlesion.images import (
     OutputError,
@@ -60,16 +54,18 @@ class ReadOptions:
         strict: Refuse a broken file of clicks instead of going on without clicks.
         assume_suv: Take the PET as SUV although its values do not look so.
         points_unit: Unit of the clicks' positions.
+        dicom: What the user says about DICOM images.
     """
 
     strict: bool = False
     assume_suv: bool = False
     points_unit: PointsUnit = "voxels"
+    dicom: DicomWishes = DicomWishes()  # noqa: RUF009 - a frozen value
 
 
 @dataclass(frozen=True, slots=True)
 class CaseFiles:
-    """Where the sockets of one case lie: two folders with one image each, and the file of clicks."""
+    """Where the sockets of one case lie: two folders with one image or DICOM image set each, and the file of clicks."""
 
     ct_dir: Path
     pet_dir: Path
@@ -83,8 +79,12 @@ def read_case(input_dir: Path, options: ReadOptions = ReadOptions()) -> Admissio
         CaseError: When the case cannot be segmented as it is; the text names file, fault and remedy.
     """
     files = find_files(input_dir)
+    if holds_dicom(files.ct_dir) or holds_dicom(files.pet_dir):
+        from petlesion.dicom.cases import read_image_sets  # noqa: PLC0415 - other cases do without pydicom
+
+        return read_image_sets(files, options)
     ct_file, pet_file = one_image(files.ct_dir, CT.title), one_image(files.pet_dir, PET.title)
-    clicks_file = files.clicks if _is_there(files.clicks) else None
+    clicks_file = files.clicks if is_there(files.clicks) else None
     return read_files(ct_file, pet_file, clicks_file, options)
 
 
@@ -100,7 +100,7 @@ def read_files(ct_file: Path, pet_file: Path, clicks_file: Path | None, options:
     Raises:
         CaseError: When the case cannot be segmented as it is, or the file of clicks does not exist.
     """
-    if clicks_file and not _is_there(clicks_file):
+    if clicks_file and not is_there(clicks_file):
         raise CaseError(f"the file of clicks must exist; {shown(clicks_file)} does not; mend its path")
     points = read_clicks(clicks_file, strict=options.strict) if clicks_file else ParsedClicks()
     with ThreadPoolExecutor(2) as readers:  # ITK decodes without holding the interpreter
@@ -124,30 +124,19 @@ def read_pet(
         files = find_files(input_dir)
     except CaseError:
         files = _fixed_files(input_dir)
+    if holds_dicom(files.pet_dir):
+        from petlesion.dicom.cases import read_set_pet  # noqa: PLC0415 - other cases do without pydicom
+
+        return read_set_pet(files, options)
     pet_file = one_image(files.pet_dir, PET.title)
     try:
         name = image_stem(one_image(files.ct_dir, CT.title))
     except CaseError:
         name = image_stem(pet_file)
     pet, repairs = finite(read_image(pet_file, PET.title), 0.0, PET.title)
-    points = read_clicks(files.clicks) if _is_there(files.clicks) else ParsedClicks()
+    points = read_clicks(files.clicks) if is_there(files.clicks) else ParsedClicks()
     admitted = admit_clicks(points, pet.grid, options.points_unit)
     return name, pet, admitted.clicks, repairs + admitted.warnings
-
-
-def read_clicks(path: Path, *, strict: bool = False) -> ParsedClicks:
-    """Read a file of clicks; a broken one is zero clicks and a warning, unless `strict`.
-
-    Raises:
-        CaseError: When `strict` and the file cannot be read.
-    """
-    try:
-        return parse_clicks(read_bytes(path, MAX_BYTES))
-    except (ClicksError, DocumentError, OSError) as error:
-        fault = str(error) if isinstance(error, ClicksError) else f"it cannot be read: {reason(error)}"
-        if strict:
-            raise CaseError(f"{shown(path)}: {fault}; mend it, or leave out --strict to go on without clicks") from None
-        return ParsedClicks(warnings=(f"{shown(path)}: {fault}; going on without clicks",))
 
 
 def find_files(input_dir: Path) -> CaseFiles:
@@ -156,7 +145,7 @@ def find_files(input_dir: Path) -> CaseFiles:
     Raises:
         CaseError: When `inputs.json` is broken or lacks CT or PET.
     """
-    if not _is_there(input_dir / LISTING):
+    if not is_there(input_dir / LISTING):
         return _fixed_files(input_dir)
     listing = Listing.read(input_dir / LISTING)
     clicks = listing.find(CLICKS) or input_dir / CLICKS.path
@@ -255,14 +244,6 @@ def _remove_others(path: Path) -> None:
 
 def _fixed_files(input_dir: Path) -> CaseFiles:
     return CaseFiles(input_dir / CT.path, input_dir / PET.path, input_dir / CLICKS.path)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        path.lstat()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _mask_folder(output_dir: Path, slug: str) -> Path:

@@ -17,7 +17,7 @@ from petlesion.challenge import (
     write_result,
 )
 from petlesion.clicks import Clicks
-from petlesion.images import SUFFIXES, OutputError, image_suffix, shown, write_mask
+from petlesion.images import SUFFIXES, OutputError, image_stem, image_suffix, shown, write_mask
 from petlesion.report_file import write_report
 from petlesion.volume import Volume
 
@@ -121,6 +121,39 @@ class FileDesk:
             write_report(report, self.folder / "report.json")
             _write_pages(self.folder, report, mask, case)
         return self.mask
+
+
+@dataclass(frozen=True, slots=True)
+class DicomDesk:
+    """A DICOM study's folder, and where its mask goes; `clicks`, `report` and `folder` may be left out."""
+
+    study: Path
+    clicks: Path | None
+    mask: Path
+    report: Path | None
+    folder: Path | None = None
+
+    def check(self) -> tuple[str, ...]:
+        """See `Desk`."""
+        return self._files.check()
+
+    def read(self, options: ReadOptions) -> Admission:
+        """See `Desk`. The case is named as its mask: the study's own names are its patient's."""
+        from petlesion.dicom.cases import read_dicom_study  # noqa: PLC0415 - other cases do without pydicom
+
+        return read_dicom_study(self.study, image_stem(self.mask), self.clicks, options)
+
+    def read_pet(self, options: ReadOptions) -> LastResort | None:
+        """See `Desk`: a person who is there mends the case instead."""
+        return self._files.read_pet(options)
+
+    def write(self, mask: Volume, name: str, report: dict[str, Any], case: PetCtCase | None = None) -> Path:
+        """See `Desk`."""
+        return self._files.write(mask, name, report, case)
+
+    @property
+    def _files(self) -> FileDesk:
+        return FileDesk(self.study, self.study, self.clicks, self.mask, self.report, self.folder)
 
 
 def _first_there(folder: Path) -> Path:

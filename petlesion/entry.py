@@ -125,7 +125,11 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None) -> Endin
     for warning in warnings:
         LOG.warning("warning: %s", warning)
     result = segment(admission.case, store, options.limits, options.recipe, ProgressLine())
+    for doubt in result.tracer.doubts if result.tracer else ():
+        LOG.warning("warning: %s", doubt)
+        warnings += (doubt,)
     report = report_of(result, case_name=admission.case.name, recipe_name=options.recipe.name, warnings=warnings)
+    report |= {"dicom": admission.origin} if admission.origin else {}
     path = desk.write(result.mask, admission.case.name, report, admission.case)
     sentence = f"{len(result.lesions)} lesions, {report['tmtv_ml']:.1f} ml in all: {shown(path)}"
     LOG.info("%s", sentence)

@@ -4,20 +4,25 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from petlesion.case import Tracer
 from petlesion.challenge import MASK_SLUG, ReadOptions
+from petlesion.dicom.moments import parse_given
+from petlesion.dicom.wishes import DECAY_CORRECTIONS, DicomWishes
 from petlesion.limits import Depth, Device, Limits
 from petlesion.recipes import RECIPES
 
 if TYPE_CHECKING:
+    from datetime import datetime, time
+
     from petlesion.recipe import Recipe
 
 OnError = Literal["fail", "mask"]
 PORT = 4743  # where the platform calls
+DICOM_OPTIONS = tuple(field.name for field in fields(DicomWishes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +93,34 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
     add("--points", choices=("voxels", "mm"), default="voxels", help="unit of the clicks: voxel indices of the PET, "
         "or millimetres in the patient (LPS)")  # fmt: skip
     add("--assume-suv", action="store_true", help="take the PET as SUV although its values look like Bq/ml")
+    _add_dicom_options(parser)
     if on_error not in {"fail", "mask"}:
         parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
     add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
         "status, or the best mask there is (default: %(default)s)")  # fmt: skip
+
+
+def _add_dicom_options(parser: argparse.ArgumentParser) -> None:
+    """What a user can say about DICOM images; each stands in for the header."""
+    add = parser.add_argument_group(
+        "DICOM images", "which series, and what their headers lack or have wrong"
+    ).add_argument
+    add("--pet-series", metavar="UID", help="Series Instance UID of the PET (default: the attenuation-corrected one)")
+    add("--ct-series", metavar="UID", help="Series Instance UID of the CT (default: that of the PET's place)")
+    add("--weight-kg", type=float, metavar="KG", help="the patient's weight")
+    add(
+        "--height-cm",
+        type=float,
+        metavar="CM",
+        help="the patient's height, for PET stored by body surface or lean mass",
+    )
+    add("--dose-mbq", type=float, metavar="MBQ", help="activity injected, at the time of the injection")
+    add("--half-life-s", type=float, metavar="SECONDS", help="the radionuclide's half-life (F-18: 6586.2)")
+    add("--injected-at", type=_moment, metavar="TIME", help="start of the injection on the scanner's clock: "
+        "2005-03-03T12:28:00, or 12:28:00")  # fmt: skip
+    add("--decay-correction", choices=DECAY_CORRECTIONS, help="moment to which the PET's values are decay-corrected: "
+        "the scan's start, the injection, or none")  # fmt: skip
+    add("--corrected-to", type=_moment, metavar="TIME", help="that moment, where it is the scan's start")
 
 
 def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
@@ -110,7 +139,12 @@ def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
         folds=arguments.folds,
         tracer=None if arguments.tracer == "auto" else Tracer(arguments.tracer),
     )
-    reading = ReadOptions(strict=arguments.strict, assume_suv=arguments.assume_suv, points_unit=arguments.points)
+    reading = ReadOptions(
+        strict=arguments.strict,
+        assume_suv=arguments.assume_suv,
+        points_unit=arguments.points,
+        dicom=DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS}),
+    )
     recipe = RECIPES[arguments.recipe]
     return RunOptions(recipe, arguments.weights, limits, reading, cast("OnError", arguments.on_error))
 
@@ -121,6 +155,13 @@ def _depth(text: str) -> Depth:
     if text in {"1", "2", "4", "8"}:
         return int(text)
     raise argparse.ArgumentTypeError(f"voxels, published, deadline, 1, 2, 4 or 8; got {text!r}")
+
+
+def _moment(text: str) -> datetime | time:
+    try:
+        return parse_given(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _folds(text: str) -> tuple[int, ...]:

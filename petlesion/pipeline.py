@@ -135,16 +135,16 @@ class _Run:
         self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - begun, 3)
 
     def call_tracer(self) -> TracerCall | None:
-        """The tracer that was given, or the vote of the MIP-CNN's folds; None where no ensemble depends on it."""
+        """The tracer that was given, or the header's, or the MIP-CNN's vote; None where no ensemble depends on it."""
         if self.limits.tracer is not None:
-            return TracerCall(self.limits.tracer)
+            return TracerCall(self.limits.tracer).with_record(self.case.recorded_tracer)
         if not self.recipe.routes_by_tracer:
             return None
         with self.timed("tracer"):
             networks = load_tracer_networks(self.store, self.store.entry(self.recipe.name, "tracer"), self.device)
             call = call_tracer(self.case.pet_suv, networks)
         LOG.info("tracer: %s, %d of %d votes", call.tracer, call.votes.count(call.tracer), len(call.votes))
-        return call
+        return call.with_record(self.case.recorded_tracer)
 
     def models(self, stage: Stage, tracer: TracerCall | None) -> dict[ModelEntry, Plans]:
         """The stage's ensembles that serve the tracer, with their plans."""

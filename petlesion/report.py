@@ -25,6 +25,7 @@ DISTRIBUTIONS = (
     "SimpleITK",
     "connected-components-3d",
     "safetensors",
+    "pydicom",
 )
 
 Json = dict[str, Any]
@@ -112,6 +113,7 @@ def _tracer(result: Result) -> Json:
     return {
         "name": str(call.tracer) if call else None,
         "given": bool(call and not call.votes),
+        "recorded": str(call.recorded) if call and call.recorded else None,
         "votes": [str(vote) for vote in call.votes] if call else [],
         "psma_probabilities": [round(p, 6) for p in call.probabilities] if call else [],
         "model": _model(model, model.fold_numbers) if model else None,

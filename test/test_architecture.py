@@ -20,7 +20,7 @@ LAYERS = (
     {"case", "components", "extent", "lesions", "limits", "termination", "drafts", "report_file", "images", "itk"}
     | {"listing", "metaimage"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
-    | {"fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
+    | {"click_file", "dicom", "fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},
     {"inference"},
     {"training"},
@@ -45,6 +45,7 @@ NEVER_FOR_A_CASE = {
     "pooch",
     "requests",
     "highdicom",
+    "pydicom",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

@@ -11,7 +11,7 @@ on the grid that starts at the first voxel. It is linear and separable, so it is
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,11 +70,30 @@ class TracerCall:
         tracer: The majority's answer.
         votes: One for each fold, in the order of the folds; empty where the tracer was given.
         probabilities: Of PSMA, one for each fold, in [0, 1].
+        recorded: What the images' header names; None where it names neither.
     """
 
     tracer: Tracer
     votes: tuple[Tracer, ...] = ()
     probabilities: tuple[float, ...] = ()
+    recorded: Tracer | None = None
+
+    def with_record(self, recorded: Tracer | None) -> TracerCall:
+        """The call beside what the images' header names, which goes before a vote and not before what was given."""
+        goes_first = recorded is not None and bool(self.votes)
+        return replace(self, tracer=recorded if goes_first and recorded else self.tracer, recorded=recorded)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """A warning where the header and the vote, or the header and what was given, name different tracers."""
+        if self.recorded is None:
+            return ()
+        if not self.votes:
+            text = f"the header names {self.recorded} as tracer, --tracer {self.tracer}: {self.tracer} is taken"
+            return (text,) if self.tracer != self.recorded else ()
+        voted = vote(self.probabilities).tracer
+        text = f"the header names {self.recorded} as tracer, the images look like {voted}: {self.tracer} is taken"
+        return (f"{text}; give --tracer {voted} if the header is wrong",) if voted != self.recorded else ()
 
 
 def call_tracer(pet_suv: Volume, networks: Mapping[int, nn.Module]) -> TracerCall:

@@ -133,3 +133,18 @@ def test_every_fold_votes_in_its_order():
 def test_no_fold_is_refused():
     with pytest.raises(WeightsError, match="at least one fold"):
         call_tracer(volume(np.ones((2, 2, 2))), {})
+
+
+def test_the_headers_word_goes_before_a_vote_with_a_warning_where_they_differ():
+    call = vote((0.1, 0.2, 0.9))
+    assert call.with_record(None).doubts == call.with_record(Tracer.FDG).doubts == ()
+    differing = call.with_record(Tracer.PSMA)
+    assert (differing.tracer, differing.votes) == (Tracer.PSMA, call.votes)
+    assert "the header names PSMA as tracer, the images look like FDG: PSMA is taken" in differing.doubts[0]
+
+
+def test_what_was_given_goes_before_the_header_with_a_warning_where_they_differ():
+    assert TracerCall(Tracer.FDG).with_record(Tracer.FDG).doubts == ()
+    given = TracerCall(Tracer.FDG).with_record(Tracer.PSMA)
+    assert given.tracer is Tracer.FDG
+    assert given.doubts == ("the header names PSMA as tracer, --tracer FDG: FDG is taken",)
