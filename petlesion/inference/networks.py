@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from petlesion.inference.architectures import NetworkError, network_from_plans
+from petlesion.inference.cpu_layers import quicken
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.monai_networks import LesionLogit, monai_network
 from petlesion.inference.monai_plans import MonaiPlans
@@ -175,8 +176,8 @@ def load_network(store: ModelStore, entry: ModelEntry, fold: int, device: torch.
     state, where = store.load(entry, fold), str(store.root / entry.fold(fold).file)
     network = network_of(store, entry)
     if entry.architecture == "monai":
-        return LesionLogit(fill(network, state, device, where, half=False)).eval()
-    return fuse_binary_head(fill(network, state, device, where))
+        return quicken(LesionLogit(fill(network, state, device, where, half=False)).eval())
+    return quicken(fuse_binary_head(fill(network, state, device, where)))
 
 
 def network_of(store: ModelStore, entry: ModelEntry) -> nn.Module:
