@@ -22,6 +22,7 @@ from petlesion.challenge import MASK_SLUG
 from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
 from petlesion.images import OutputError
+from petlesion.inference.allocator import take_workspaces
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.networks import check_models
 from petlesion.inference.plans import read_plans
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None, *, started_s: float, on_error: str =
 def run(options: RunOptions, desk: Desk) -> int:
     """Segment one case; every error becomes an exit status and one last plain sentence on stderr."""
     speak_plainly()
+    take_workspaces()
     try:
         with _sigterm_raises():
             return _process(options, desk)
