@@ -173,10 +173,10 @@ class _Run:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.device = choose_device(self.limits.device)
+        store, device = self.store, choose_device(self.limits.device)
+        self.device, self.ahead = device, LoadingAhead(lambda model, fold: load_network(store, model, fold, device))
         if self.device.type == "cpu":
             keep_freed_memory()
-        self.ahead = LoadingAhead(lambda model, fold: load_network(self.store, model, fold, self.device))
         started_s = time.monotonic() if self.limits.started_s is None else self.limits.started_s
         limit_s = self.limits.time_limit_s or self.recipe.time_limit_s
         finish_s = FINISH_S + FINISH_S_PER_MVOX * self.case.grid.n_voxels / 1e6
