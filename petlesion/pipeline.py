@@ -75,8 +75,7 @@ def segment(
         mask, records = np.zeros(case.grid.shape_zyx, np.bool_), []
         for stage in recipe.stages:
             models = run.models(stage, tracer)
-            channels = run.draw_channels(stage, mask)
-            prepared = run.prepare(stage, channels, list(models.values()))
+            prepared = run.prepare(stage, run.draw_channels(stage, mask), list(models.values()))
             answers: list[EnsembleLead] = []
             for model, plans in models.items():
                 plan = run.plan(stage, model, prepared)
