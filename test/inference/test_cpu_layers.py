@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from petlesion.inference import cpu_layers
 from petlesion.inference.architectures import network_from_plans
 from petlesion.inference.cpu_layers import DirectConv3d, RowNorm3d, quicken
 from test.nnunet_reference import toy_plans, toy_state
@@ -37,6 +38,23 @@ def both(layer, image):
 )
 def test_a_convolution_stays_what_it_is(layer, batch):
     found, expected = both(layer, noise(batch, 3, 6, 10, 8))
+    torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("slab", [1, 500, 2000])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv3d(3, 8, 3, padding=1),
+        nn.Conv3d(3, 4, (1, 3, 3), padding=(0, 1, 1)),
+        nn.Conv3d(3, 4, (5, 3, 3), padding=(1, 0, 1)),
+        nn.Conv3d(3, 4, (3, 3, 3), stride=(1, 2, 2), padding=2, bias=False),
+        nn.Conv3d(3, 4, 3, stride=2, padding=1),
+    ],
+)
+def test_slab_by_slab_a_convolution_stays_what_it_is(monkeypatch, layer, slab):
+    monkeypatch.setattr(cpu_layers, "SLAB_NUMBERS", slab)
+    found, expected = both(layer, noise(2, 3, 9, 10, 8))
     torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
 
 
