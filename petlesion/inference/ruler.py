@@ -31,15 +31,24 @@ class TileRuler:
 
     @property
     def extent_zyx(self) -> Index:
-        """The patch in voxels of the PET's grid, rounded up."""
-        z, y, x = (math.ceil(patch / ratio) for patch, ratio in zip(self.patch_zyx, self.ratios_zyx, strict=True))
-        return (z, y, x)
+        """The fewest voxels of the PET's grid that become a patch along each axis."""
+        return (self._extent(0), self._extent(1), self._extent(2))
+
+    def _extent(self, axis: int) -> int:
+        size = max(1, math.floor((self.patch_zyx[axis] - 2) / self.ratios_zyx[axis]))  # too few, rounded or not
+        while self._along(axis, size) < self.patch_zyx[axis]:
+            size += 1
+        return size
+
+    def _along(self, axis: int, size: int) -> int:
+        """Voxels of the networks' grid along an axis of a box of `size` voxels."""
+        ratio = self.ratios_zyx[axis]
+        return round(ratio * size) if self.window == "nnunet" else round((size - 1) * ratio + 1)
 
     def n_tiles(self, axis: int, size: int) -> int:
         """Tiles along an axis of a box of `size` voxels of the PET's grid."""
-        patch, ratio = self.patch_zyx[axis], self.ratios_zyx[axis]
-        along = round(ratio * size) if self.window == "nnunet" else round((size - 1) * ratio + 1)
-        return tile_count(max(along, patch), patch, self.step, self.window)
+        patch = self.patch_zyx[axis]
+        return tile_count(max(self._along(axis, size), patch), patch, self.step, self.window)
 
     def n_tiles_of(self, shape_zyx: Index) -> int:
         """Tiles of a box of this shape."""

@@ -47,7 +47,20 @@ def test_a_larger_box_never_costs_less(patch, old_mm, new_mm, step, window):
     assert all(a <= b for a, b in itertools.pairwise(counts))
 
 
-@given(PATCHES, SPACINGS, SPACINGS)
-def test_the_extent_holds_a_patch(patch, old_mm, new_mm):
-    ruler = ruler_of(patch, (old_mm, new_mm), 0.5)
-    assert resampled_shape(ruler.extent_zyx, (old_mm,) * 3, (new_mm,) * 3)[0] >= patch
+@given(PATCHES, SPACINGS, SPACINGS, st.sampled_from(["nnunet", "monai"]))
+def test_the_extent_is_the_least_that_holds_a_patch(patch, old_mm, new_mm, window):
+    (extent, *_) = ruler_of(patch, (old_mm, new_mm), 0.5, window).extent_zyx
+
+    def along(size):
+        if window == "monai":
+            return Resampling.points((size,) * 3, ((old_mm,) * 3, (new_mm,) * 3), 1).new_shape[0]
+        return resampled_shape((size,) * 3, (old_mm,) * 3, (new_mm,) * 3)[0]
+
+    assert along(extent) >= patch
+    assert extent == 1 or along(extent - 1) < patch
+
+
+def test_a_spacing_that_is_rounded_costs_no_second_tile():
+    ruler = TileRuler((192, 192, 192), (1.0, 2.0364 / 2.03642, 2.0364 / 2.03642), 0.5)
+    assert ruler.extent_zyx == (192, 192, 192)
+    assert ruler.n_tiles_of(ruler.extent_zyx) == 1
