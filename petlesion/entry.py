@@ -18,6 +18,7 @@ from petlesion.case import CaseError
 from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
 from petlesion.images import OutputError, shown
+from petlesion.inference.allocator import take_workspaces
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.networks import check_models
 from petlesion.inference.plans import read_plans
@@ -71,6 +72,7 @@ def main(
 def run(options: RunOptions, desk: Desk) -> int:
     """Segment one case in a process of its own; the exit status."""
     speak_plainly()
+    take_workspaces()
     return answer(options, desk).status
 
 

@@ -14,7 +14,7 @@ class UsageError(ValueError):
     """Options that do not go together or are out of range."""
 
 
-ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "can't start new thread")
+ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "start new thread")  # its stack is memory
 
 
 class OutOfLimitsError(RuntimeError):
@@ -30,7 +30,7 @@ class OutOfLimitsError(RuntimeError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error is a lack of memory: Python's own, the GPU's, or the refusal of torch's allocator on the CPU."""
+    """Whether an error is a lack of memory: Python's own, the GPU's, or a refusal of the system's."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error)

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from petlesion.case import Tracer
+from petlesion.inference.ahead import LoadingAhead
 from petlesion.inference.allocator import keep_freed_memory
-from petlesion.inference.body import body_box
 from petlesion.inference.channels import draw_channels
 from petlesion.inference.ensemble import Averaging, Deadline, EnsembleLead, Observer, predict
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.networks import load_network
 from petlesion.inference.plan import InferencePlan, plan_inference
-from petlesion.inference.plans import Plans, extent_of, prepare_input, read_plans, share_input
+from petlesion.inference.plans import Plans, prepare_input, read_plans, share_input, stage_box
 from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
 from petlesion.inference.upright import Turn
@@ -74,21 +74,21 @@ def segment(
     """
     turn = Turn.upright(case.grid)
     run = _Run(turn.case(case), store, limits or Limits(), recipe, observer)
-    tracer = run.call_tracer()
-    mask, records = np.zeros(run.case.grid.shape_zyx, np.bool_), []
-    for stage in recipe.stages:
-        Termination.current().let_go()  # the mask of a stage before the last is no answer
-        models = run.models(stage, tracer)
-        channels = run.draw_channels(stage, mask)
-        prepared = run.prepare(channels, list(models.values()))
-        answers: list[EnsembleLead] = []
-        for model, plans in models.items():
-            plan = run.plan(stage, model, prepared)
-            answer = run.sweep(stage, model, prepared, plans.patch_zyx, plan, optional=bool(answers))
-            records.append(StageRecord.of(model, plan, prepared, answer))
-            answers += [answer] if isinstance(answer, EnsembleLead) else []
-        mask = run.restore(answers, prepared)
-    return run.measure(case.pet_suv, turn.back(mask), tracer, tuple(records))
+    with run.ahead:
+        tracer = run.call_tracer()
+        mask, records = np.zeros(run.case.grid.shape_zyx, np.bool_), []
+        for stage in recipe.stages:
+            Termination.current().let_go()  # the mask of a stage before the last is no answer
+            models = run.models(stage, tracer)
+            prepared = run.prepare(stage, run.draw_channels(stage, mask), list(models.values()))
+            answers: list[EnsembleLead] = []
+            for model, plans in models.items():
+                plan = run.plan(stage, model, prepared)
+                answer = run.sweep(stage, model, prepared, plans.patch_zyx, plan, optional=bool(answers))
+                records.append(StageRecord.of(model, plan, prepared, answer))
+                answers += [answer] if isinstance(answer, EnsembleLead) else []
+            mask = run.restore(answers, prepared)
+        return run.measure(case.pet_suv, turn.back(mask), tracer, tuple(records))
 
 
 def choose_device(wanted: Device) -> torch.device:
@@ -112,10 +112,13 @@ class _Run:
     device: torch.device = field(init=False)
     deadline: Deadline = field(init=False)
     ensembles_left: int = field(init=False)
+    ahead: LoadingAhead = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.device = choose_device(self.limits.device)
+        store, device = self.store, choose_device(self.limits.device)
+        self.device = device
+        self.ahead = LoadingAhead(lambda model, fold: store.network(model, fold, device, load_network))
         if self.device.type == "cpu":
             keep_freed_memory()
         started_s = time.monotonic() if self.limits.started_s is None else self.limits.started_s
@@ -147,9 +150,10 @@ class _Run:
         return call.with_record(self.case.recorded_tracer)
 
     def models(self, stage: Stage, tracer: TracerCall | None) -> dict[ModelEntry, Plans]:
-        """The stage's ensembles that serve the tracer, with their plans."""
+        """The stage's ensembles that serve the tracer, with their plans; the first one's folds begin to load."""
         members = stage.serving(tracer.tracer if tracer else None)
         entries = [self.store.entry(self.recipe.name, member.role) for member in members]
+        self.ahead.ask(entries[0], [n for n in entries[0].fold_numbers if n in (self.limits.folds or (n,))])
         return {entry: read_plans(self.store, entry) for entry in entries}
 
     def draw_channels(self, stage: Stage, mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], ...]:
@@ -157,7 +161,7 @@ class _Run:
         with self.timed("heatmap"):
             return draw_channels(self.case, stage, mask)
 
-    def prepare(self, channels: tuple[NDArray[np.float32], ...], plans: Sequence[Plans]) -> ModelInput:
+    def prepare(self, stage: Stage, channels: tuple[NDArray[np.float32], ...], plans: Sequence[Plans]) -> ModelInput:
         """The networks' input: the body's box (where wanted), normalised and resampled; one for all of a stage.
 
         Raises:
@@ -165,12 +169,10 @@ class _Run:
         """
         if not all(share_input(plans[0], other) for other in plans[1:]):
             raise WeightsError("the ensembles of one stage see one grid and one normalisation; these weights do not")
-        grid = self.case.grid
         crop = self.recipe.body_crop if self.limits.body_crop is None else self.limits.body_crop
         with self.timed("prepare"):
-            extents = np.max([extent_of(one, grid) for one in plans], axis=0)
-            box = body_box(self.case, (int(extents[0]), int(extents[1]), int(extents[2]))) if crop else None
-            return prepare_input(channels, grid, plans[0], box)
+            box = stage_box(self.case, plans, self.limits.tile_step or stage.tile_step, stage.window) if crop else None
+            return prepare_input(channels, self.case.grid, plans[0], box)
 
     def plan(self, stage: Stage, model: ModelEntry, prepared: ModelInput) -> InferencePlan:
         """Folds, flips and tile step, from what the networks will sweep and what the user allows."""
@@ -189,7 +191,7 @@ class _Run:
     def load(self, model: ModelEntry, plan: InferencePlan) -> dict[int, torch.nn.Module]:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
-            return {fold: self.store.network(model, fold, self.device, load_network) for fold in plan.folds}
+            return {fold: self.ahead.take(model, fold) for fold in plan.folds}
 
     def sweep(
         self,
@@ -205,18 +207,16 @@ class _Run:
 
         The error where not one sweep was finished and the stage can do without (`optional`).
         """
-        deadline = replace(self.deadline, at_s=self._own_end_s())
-        averaging = Averaging(stage.window, stage.mean)
         try:
             with Termination.current().at_once():
                 networks = self.load(model, plan)
             with self.timed("sweeps"):
                 return predict(
                     *(networks, prepared.array_czyx, patch_zyx, plan),
-                    deadline=deadline,
+                    deadline=replace(self.deadline, at_s=self._own_end_s()),
                     device=self.device,
                     observer=self.observer,
-                    averaging=averaging,
+                    averaging=Averaging(stage.window, stage.mean),
                 )
         except (OutOfLimitsError, Terminated) as error:
             if not optional:

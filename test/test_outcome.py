@@ -31,6 +31,7 @@ from petlesion.outcome import LONGEST_SENTENCE, sentence_of, status_of
         (MemoryError("x"), 5),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), 5),
         (torch.OutOfMemoryError("CUDA out of memory"), 5),
+        (RuntimeError("can't start new thread"), 5),
         (OutputError("x"), 6),
         (ValueError("x"), 70),
         (RuntimeError("x"), 70),

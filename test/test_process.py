@@ -79,3 +79,35 @@ def test_sigterm_ends_within_five_seconds_with_a_whole_mask_or_none(toy_case, to
     for mask in (tmp_path / "images").rglob("*.mha"):
         assert sitk.ReadImage(str(mask)).GetSize() == toy_case.phantom.pet_suv.grid.size_xyz
     assert not list(tmp_path.rglob(".petlesion-*"))
+
+
+CAPPED = """
+import re, resource, sys, time
+from pathlib import Path
+from petlesion.entry import main
+from petlesion.inference.allocator import take_workspaces
+take_workspaces()
+used_kb = int(re.search(r"VmData:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+cap = (used_kb << 10) + (int(sys.argv[1]) << 20)
+resource.setrlimit(resource.RLIMIT_DATA, (cap, cap))
+sys.exit(main(sys.argv[2:], started_s=time.monotonic()))
+"""
+
+
+@pytest.mark.parametrize(("megabytes", "statuses"), [(1, {5}), (12, {5}), (40, {0, 5}), (800, {0})])
+def test_too_little_memory_ends_in_a_mask_or_in_one_sentence(toy_case, toy_weights, tmp_path, megabytes, statuses):
+    """The platform caps memory by RLIMIT_DATA, as `ulimit -d` does; here so much is left after the start."""
+    words = ["--input", toy_case.input_dir, "--output", tmp_path, "--weights", toy_weights, "--no-body-crop"]
+    done = subprocess.run(
+        [sys.executable, "-c", CAPPED, str(megabytes), *map(str, words), "--depth", "1", "--folds", "0"],
+        capture_output=True,
+        check=False,
+        cwd=PROCESS.parent,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    stderr = done.stderr.decode()
+    assert done.returncode in statuses, stderr
+    if done.returncode == 5:
+        assert stderr.splitlines()[-1].startswith("petlesion: ")
+        assert "memory" in stderr.splitlines()[-1]
+    assert len(list(tmp_path.rglob("*.mha"))) == (done.returncode == 0)

@@ -15,11 +15,12 @@ import cc3d
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from petlesion.case import PetCtCase
+    from petlesion.inference.ruler import TileRuler
     from petlesion.volume import Index, Triple
 
 BODY_ABOVE_HU = -800.0
@@ -29,7 +30,9 @@ PART_ABOVE_ML = 100.0
 SPECK_BLOCKS = 4  # uptake in fewer connected blocks, apart from the body, is noise
 COARSE_MM = 5.0
 MARGIN_VOXELS = 3
+LEAST_MARGIN_VOXELS = 1  # what is left of it where less margin saves tiles
 LEAST_BODY_ML = 500.0
+LEAST_SIDE_MM = 60.0  # a table without a patient is thinner
 WORTHWHILE_FRACTION = 0.95
 
 
@@ -124,17 +127,20 @@ def bounding_box(mask_zyx: NDArray[Any]) -> Box | None:
     return Box(starts, _triple(len(p) - int(p[::-1].argmax()) for p in profiles))
 
 
-def body_box(case: PetCtCase, min_extent_zyx: Index) -> Box | None:
+def body_box(case: PetCtCase, min_extent_zyx: Index, rulers: Sequence[TileRuler] = ()) -> Box | None:
     """The box of the body, for the networks to sweep.
+
+    The box has a margin on every side, of which it gives up a part along an axis where that saves tiles.
 
     Args:
         case: CT, PET and clicks.
         min_extent_zyx: Least size in voxels of the PET, (z, y, x): the networks' patch. The box grows to it
             with real voxels where the image has them.
+        rulers: The ensembles' tiles; none keeps the whole margin.
 
     Returns:
         The box, with every click inside; None (sweep everything) where no plausible body is found or the box
-        holds nearly all voxels anyway.
+        saves next to nothing.
     """
     shape, spacing = case.grid.shape_zyx, case.grid.spacing_zyx_mm
     steps = _triple(max(1, round(COARSE_MM / s)) for s in spacing)
@@ -143,12 +149,56 @@ def body_box(case: PetCtCase, min_extent_zyx: Index) -> Box | None:
     coarse = None if body is None else bounding_box(body | _uptake(pet, body))
     if coarse is None:
         return None
-    unseen = max(steps) - 1  # voxels between two samples of the CT
-    box = _fine(coarse, steps, shape).widened(MARGIN_VOXELS + unseen, shape)
+    found = _fine(coarse, steps, shape)
+    if not _is_plausible(found, shape, spacing):
+        return None
+    held = found.widened(max(steps) - 1, shape)  # voxels between two samples of the CT
+    least = _with_margin(held, case, LEAST_MARGIN_VOXELS).grown(min_extent_zyx, shape)
+    wanted = _with_margin(held, case, MARGIN_VOXELS).grown(min_extent_zyx, shape)
+    box = snapped(least, wanted, shape, rulers)
+    return box if _is_worthwhile(box, shape, rulers) else None
+
+
+def snapped(least: Box, wanted: Box, shape_zyx: Index, rulers: Sequence[TileRuler]) -> Box:
+    """A box around `least`, along each axis as large as `wanted`, or smaller where that saves a ruler a tile.
+
+    Args:
+        least: What must be inside.
+        wanted: The box with the whole margin, around `least`.
+        shape_zyx: Shape of the array that both lie in.
+        rulers: Tiles to be saved.
+    """
+    if not rulers:
+        return wanted
+
+    def best(axis: int) -> int:
+        sizes = range(wanted.shape_zyx[axis], least.shape_zyx[axis], -1)
+        fewest = [ruler.n_tiles(axis, least.shape_zyx[axis]) for ruler in rulers]
+        fitting = (size for size in sizes if [ruler.n_tiles(axis, size) for ruler in rulers] == fewest)
+        return next(fitting, least.shape_zyx[axis])
+
+    return least.grown((best(0), best(1), best(2)), shape_zyx)
+
+
+def _with_margin(body: Box, case: PetCtCase, margin_voxels: int) -> Box:
+    """The box of body and clicks with a margin around each."""
+    shape = case.grid.shape_zyx
+    box = body.widened(margin_voxels, shape)
     for x, y, z in (*case.clicks.tumor_xyz, *case.clicks.background_xyz):
-        box = box.joined(Box((z, y, x), (z + 1, y + 1, x + 1)).widened(MARGIN_VOXELS, shape))
-    box = box.grown(min_extent_zyx, shape)
-    return box if box.n_voxels < WORTHWHILE_FRACTION * case.grid.n_voxels else None
+        box = box.joined(Box((z, y, x), (z + 1, y + 1, x + 1)).widened(margin_voxels, shape))
+    return box
+
+
+def _is_plausible(body: Box, shape_zyx: Index, spacing_zyx_mm: Triple) -> bool:
+    """Whether a body can be so thin, as far as the image is not thinner itself."""
+    sides = zip(body.shape_zyx, shape_zyx, spacing_zyx_mm, strict=True)
+    return all(size * mm >= min(LEAST_SIDE_MM, n * mm) for size, n, mm in sides)
+
+
+def _is_worthwhile(box: Box, shape_zyx: Index, rulers: Sequence[TileRuler]) -> bool:
+    """Whether the box saves tiles, or a good part of the voxels."""
+    saves_tiles = any(ruler.n_tiles_of(box.shape_zyx) < ruler.n_tiles_of(shape_zyx) for ruler in rulers)
+    return saves_tiles or box.n_voxels < WORTHWHILE_FRACTION * Box.whole(shape_zyx).n_voxels
 
 
 def _block_maxima(array_zyx: NDArray[Any], steps: Index) -> NDArray[Any]:

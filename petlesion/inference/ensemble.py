@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
+from petlesion.inference.devices import first_rung, tuned
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.tiles import Tiling
 from petlesion.limits import OutOfLimitsError, Terminated, is_out_of_memory
@@ -109,7 +110,8 @@ class _Bench:
     """The workplace of the sweeps: where image and sums lie, and what runs on what.
 
     `rung` is the step of the out-of-memory ladder: 0 all on the device, 1 image and sums on the host with tiles sent
-    to the device one by one, 2 the networks on the host as well. The CPU starts on the last rung.
+    to the device one by one, 2 the networks on the host as well. The CPU starts on the last rung. All that a sweep
+    needs beside its network is taken here, before the first, so that no finished sweep is lost for want of it.
     """
 
     image: torch.Tensor
@@ -120,11 +122,13 @@ class _Bench:
     observer: Observer
     rung: int = 0
     total: torch.Tensor = field(init=False)
+    current: torch.Tensor = field(init=False)
     importance: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rung = 2 if self.device.type == "cpu" else 0
+        self.rung = first_rung(self.image, self.device)
         self.total = torch.zeros(self.image.shape[1:], dtype=torch.float32, device=self.store)
+        self.current = torch.zeros_like(self.total)
         self.importance = torch.from_numpy(self.tiling.importance()).to(self.store)
         self.image = self.image.to(self.store)
 
@@ -159,7 +163,9 @@ class _Bench:
             return False
         self.rung += 1
         LOG.warning("memory is short: %s", ("", "image and sums move to the host", "the CPU takes over")[self.rung])
-        self.total, self.image, self.importance = (t.to("cpu") for t in (self.total, self.image, self.importance))
+        self.total, self.current, self.image, self.importance = (
+            tensor.to("cpu") for tensor in (self.total, self.current, self.image, self.importance)
+        )
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return True
@@ -197,7 +203,8 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     tiling = Tiling.of(image_czyx.shape[1:], patch_zyx, plan.tile_step, averaging.window)
     image = torch.from_numpy(tiling.pad(image_czyx))
     bench = _Bench(image, tiling, averaging, device or torch.device("cpu"), deadline or Deadline(), observer)
-    done, seconds, stopped, settled = _run(networks, plan, bench)
+    with tuned(bench.device):
+        done, seconds, stopped, settled = _run(networks, plan, bench)
     if not done:
         raise OutOfLimitsError(
             f"a mask needs at least one sweep over {tiling.n_tiles} tiles, but {stopped} ran out before the first "
@@ -250,7 +257,7 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
     if bench.compute.type == "cpu":
         network.float()  # convolutions that a GPU held as fp16; without autocast all must be of the tile's type
     axes = tuple(axis + 2 for axis in flip)
-    total = torch.zeros_like(bench.total)
+    total = bench.current.zero_()
     for count, window in enumerate(bench.tiling.windows(), start=1):
         if bench.deadline.left_s <= 0:
             raise _SweepCutError

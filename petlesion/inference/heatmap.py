@@ -90,7 +90,8 @@ def _add_background(heatmap: Map, points: list[Index], rule: HeatmapRule, sign: 
     if peak == 0:  # no background clicks, or the tumour map covers all of them
         return
     for box, local in maps:
-        heatmap[box] += sign * (local / peak)
+        np.divide(local, sign * peak, out=local)  # in place: the boxes of many clicks together are large
+        heatmap[box] += local
 
 
 def _background_map(heatmap: Map, points: list[Index], rule: HeatmapRule) -> tuple[Box, Map]:

@@ -6,7 +6,6 @@ The way back is that of every network: `preprocess.restore`.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,18 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from petlesion.inference.monai_plans import MonaiPlans
-    from petlesion.volume import Grid, Index, Triple
+    from petlesion.volume import Grid, Triple
 
 LINEAR, NEAREST = 1, 0
-
-
-def monai_patch_extent(plans: MonaiPlans, grid: Grid) -> Index:
-    """The networks' window in voxels of the PET's grid, rounded up, (z, y, x)."""
-    sizes = [0, 0, 0]
-    axes = oriented_axes(grid, plans.grid.orientation)
-    for patch, mm, axis in zip(plans.patch_zyx, plans.grid.spacing_xyz_mm, axes.transpose, strict=True):
-        sizes[axis] = math.ceil(patch * mm / grid.spacing_zyx_mm[axis])
-    return (sizes[0], sizes[1], sizes[2])
 
 
 def prepare_monai(

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from petlesion.inference.architectures import NetworkError, network_from_plans
+from petlesion.inference.cpu_layers import quicken
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.monai_networks import LesionLogit, monai_network
 from petlesion.inference.monai_plans import MonaiPlans
@@ -75,8 +76,17 @@ def check_shapes(network: nn.Module, shapes: Mapping[str, Sequence[int]], where:
     Raises:
         WeightsError: Names the file and the first keys that are missing, unexpected or of another shape.
     """
+    _compare(_shapes_of(network), shapes, where)
+
+
+def _shapes_of(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Shape of each weight under its canonical key."""
     tensors = network.state_dict(keep_vars=True)
-    expected = {key: tuple(tensors[key].shape) for key in set(canonical_keys(network).values())}
+    return {key: tuple(tensors[key].shape) for key in set(canonical_keys(network).values())}
+
+
+def _compare(expected: Mapping[str, tuple[int, ...]], shapes: Mapping[str, Sequence[int]], where: str) -> None:
+    """See `check_shapes`."""
     if missing := sorted(expected.keys() - shapes.keys()):
         raise WeightsError(f"{where}: {len(missing)} of the network's keys are missing: {_some(missing)}")
     if unexpected := sorted(shapes.keys() - expected.keys()):
@@ -175,8 +185,8 @@ def load_network(store: ModelStore, entry: ModelEntry, fold: int, device: torch.
     state, where = store.load(entry, fold), str(store.root / entry.fold(fold).file)
     network = network_of(store, entry)
     if entry.architecture == "monai":
-        return LesionLogit(fill(network, state, device, where, half=False)).eval()
-    return fuse_binary_head(fill(network, state, device, where))
+        return quicken(LesionLogit(fill(network, state, device, where, half=False)).eval())
+    return quicken(fuse_binary_head(fill(network, state, device, where)))
 
 
 def network_of(store: ModelStore, entry: ModelEntry) -> nn.Module:
@@ -238,9 +248,9 @@ def check_models(store: ModelStore, entries: Sequence[ModelEntry] | None = None)
         WeightsError: Names the file and the key.
     """
     for entry in store.entries if entries is None else entries:
-        network = network_of(store, entry)
+        expected = _shapes_of(network_of(store, entry))
         for fold in entry.folds:
-            check_shapes(network, store.shapes(entry, fold.fold), str(store.root / fold.file))
+            _compare(expected, store.shapes(entry, fold.fold), str(store.root / fold.file))
 
 
 def _meta_mip_cnn() -> nn.Module:

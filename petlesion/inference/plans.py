@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from petlesion.inference.monai_inputs import monai_patch_extent, prepare_monai
+from petlesion.inference.body import body_box
+from petlesion.inference.monai_inputs import prepare_monai
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.nnunet_plans import NnunetPlans
-from petlesion.inference.preprocess import ModelInput, patch_extent, prepare
+from petlesion.inference.orientation import oriented_axes
+from petlesion.inference.preprocess import ModelInput, prepare
+from petlesion.inference.ruler import TileRuler
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from petlesion.case import PetCtCase
     from petlesion.inference.body import Box
+    from petlesion.inference.tiles import SlidingWindow
     from petlesion.inference.weights import ModelEntry, ModelStore
-    from petlesion.volume import Grid, Index
+    from petlesion.volume import Grid
 
 Plans = NnunetPlans | MonaiPlans
 
@@ -48,11 +53,23 @@ def prepare_input(
     return prepare(channels, grid.spacing_zyx_mm, plans, box)
 
 
-def extent_of(plans: Plans, grid: Grid) -> Index:
-    """The networks' patch in voxels of the PET's grid, rounded up, (z, y, x)."""
+def ruler_of(plans: Plans, grid: Grid, step: float, window: SlidingWindow) -> TileRuler:
+    """What a box of the PET's grid costs in tiles of the networks."""
     if isinstance(plans, MonaiPlans):
-        return monai_patch_extent(plans, grid)
-    return patch_extent(plans, grid.spacing_zyx_mm)
+        axes, spacing_mm = oriented_axes(grid, plans.grid.orientation).transpose, plans.grid.spacing_xyz_mm
+    else:
+        axes, spacing_mm = plans.transpose_forward, plans.spacing_zyx_mm
+    patch, ratios = [0, 0, 0], [1.0, 1.0, 1.0]
+    for axis, size, mm in zip(axes, plans.patch_zyx, spacing_mm, strict=True):
+        patch[axis], ratios[axis] = size, grid.spacing_zyx_mm[axis] / mm
+    return TileRuler((patch[0], patch[1], patch[2]), (ratios[0], ratios[1], ratios[2]), step, window)
+
+
+def stage_box(case: PetCtCase, plans: Sequence[Plans], step: float, window: SlidingWindow) -> Box | None:
+    """The body's box for all ensembles of a stage: at least as large as every patch, snapped to their tiles."""
+    rulers = [ruler_of(one, case.grid, step, window) for one in plans]
+    z, y, x = (max(sizes) for sizes in zip(*(ruler.extent_zyx for ruler in rulers), strict=True))
+    return body_box(case, (z, y, x), rulers)
 
 
 def share_input(first: Plans, other: Plans) -> bool:

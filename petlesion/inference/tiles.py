@@ -52,6 +52,11 @@ def tile_starts(shape_zyx: Index, patch_zyx: Index, step: float, window: Sliding
     return tuple(along_axis(n, p, step) for n, p in zip(shape_zyx, patch_zyx, strict=True))
 
 
+def tile_count(size: int, patch: int, step: float, window: SlidingWindow = "nnunet") -> int:
+    """Tiles along an axis of `size` voxels, at least `patch`; it never falls as the axis grows."""
+    return len((_even_starts if window == "nnunet" else _strided_starts)(size, patch, step))
+
+
 def _strided_starts(size: int, patch: int, step: float) -> tuple[int, ...]:
     stride = max(1, int(patch * step))
     return tuple(dict.fromkeys(min(i, size - patch) for i in range(0, size - patch + stride, stride)))

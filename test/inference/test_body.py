@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from petlesion.case import PetCtCase
 from petlesion.clicks import Clicks
-from petlesion.inference.body import MARGIN_VOXELS, Box, body_box, bounding_box
+from petlesion.inference.body import MARGIN_VOXELS, Box, body_box, bounding_box, snapped
+from petlesion.inference.ruler import TileRuler
 from petlesion.volume import Grid, Volume
 
 SHAPE = (40, 50, 60)  # z, y, x; voxels of 5 mm, which is one block each
@@ -46,6 +47,46 @@ def test_a_body_that_fills_the_image_is_not_cropped():
 
 def test_something_smaller_than_a_head_is_no_body():
     assert body_box(case_of((slice(5, 15), slice(5, 15), slice(5, 15))), NO_EXTENT) is None  # 125 ml
+
+
+def test_a_table_without_a_patient_is_no_body():
+    assert body_box(case_of((slice(None), slice(30, 42), slice(5, 55))), NO_EXTENT) is not None  # 60 mm: a thin body
+    assert body_box(case_of((slice(None), slice(30, 34), slice(5, 55))), NO_EXTENT) is None  # 20 mm
+
+
+def test_half_a_body_at_the_edge_of_the_field():
+    half = (slice(0, 22), slice(15, 30), slice(20, 40))
+    assert body_box(case_of(half), NO_EXTENT) == Box((0, 12, 17), (25, 33, 43))
+
+
+def test_an_obese_body_that_leaves_the_field():
+    trunk = (slice(5, 35), slice(10, 40), slice(0, 60))
+    assert body_box(case_of(trunk), NO_EXTENT) == Box((2, 7, 0), (38, 43, 60))
+
+
+def test_arms_beside_the_body_that_the_field_cuts():
+    arms = (slice(5, 35), slice(17, 25), slice(0, 4)), (slice(5, 35), slice(17, 25), slice(56, 60))
+    assert body_box(case_of(TRUNK, *arms), NO_EXTENT) == Box((2, 12, 0), (38, 33, 60))
+
+
+def test_a_box_that_saves_a_tile_is_taken_however_large_it_is():
+    body = (slice(None), slice(None), slice(2, 58))
+    case = case_of(body)
+    assert body_box(case, NO_EXTENT) is None
+    ruler = TileRuler((40, 50, 29), (1.0, 1.0, 1.0), 1.0)  # 58 voxels hold two tiles, 60 need three
+    assert body_box(case, NO_EXTENT, [ruler]) == Box((0, 0, 1), (40, 50, 59))
+
+
+def test_margin_is_given_up_where_that_saves_a_tile():
+    # y: 15 + 2 x 3 = 21 voxels; tiles of 10, 10 apart: 20 hold two
+    ruler = TileRuler((40, 10, 60), (1.0, 1.0, 1.0), 1.0)
+    box = body_box(case_of(TRUNK), NO_EXTENT, [ruler])
+    assert box == Box((2, 13, 17), (38, 33, 43))
+
+
+def test_without_anything_to_save_the_margin_stays():
+    ruler = TileRuler((40, 11, 60), (1.0, 1.0, 1.0), 1.0)
+    assert body_box(case_of(TRUNK), NO_EXTENT, [ruler]) == AROUND_THE_TRUNK
 
 
 def test_a_box_around_the_trunk():
@@ -161,3 +202,55 @@ def test_a_widened_box_keeps_to_the_array(pair, margin):
 def test_boxes_apart_have_nothing_in_common():
     assert Box((0, 0, 0), (1, 2, 2)).common(Box((1, 0, 0), (2, 2, 2))) is None
     assert Box((0, 0, 0), (2, 3, 2)).common(Box((1, 1, 0), (2, 5, 2))) == Box((1, 1, 0), (2, 3, 2))
+
+
+RULERS = st.lists(
+    st.builds(
+        TileRuler,
+        st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12)),
+        st.tuples(*[st.sampled_from([0.5, 2 / 3, 1.0, 1.5, 2.0])] * 3),
+        st.sampled_from([0.5, 0.6, 1.0]),
+    ),
+    max_size=3,
+)
+
+
+@given(box_in_shape(), st.integers(0, 4), RULERS)
+def test_snapping_cuts_nothing_and_never_costs_a_tile(pair, margin, rulers):
+    least, shape = pair
+    extent = tuple(max((ruler.extent_zyx[axis] for ruler in rulers), default=1) for axis in range(3))
+    wanted = least.widened(margin, shape).grown(extent, shape)
+    least = least.grown(extent, shape)
+    box = snapped(least, wanted, shape, rulers)
+    assert box.joined(least) == box
+    assert box.common(Box.whole(shape)) == box
+    for axis, (n, size) in enumerate(zip(shape, box.shape_zyx, strict=True)):
+        assert size >= min(n, extent[axis])  # never zero-padded where the image has voxels
+        assert size <= wanted.shape_zyx[axis]
+        for ruler in rulers:
+            assert ruler.n_tiles(axis, size) == ruler.n_tiles(axis, least.shape_zyx[axis])
+            assert ruler.n_tiles(axis, size) <= ruler.n_tiles(axis, wanted.shape_zyx[axis])
+
+
+@st.composite
+def body_and_clicks(draw):
+    """A trunk somewhere in a coarse image, and clicks anywhere."""
+    shape = tuple(draw(st.integers(20, 34)) for _ in range(3))
+    starts = tuple(draw(st.integers(0, n - 16)) for n in shape)
+    trunk = tuple(slice(a, draw(st.integers(a + 14, n))) for a, n in zip(starts, shape, strict=True))
+    points = st.lists(st.tuples(*(st.integers(0, n - 1) for n in shape[::-1])), max_size=3)
+    clicks = Clicks(tuple(dict.fromkeys(draw(points))), tuple(dict.fromkeys(draw(points))))
+    return case_of(trunk, clicks=clicks, shape=shape), trunk
+
+
+@settings(max_examples=40, deadline=None)
+@given(body_and_clicks(), RULERS)
+def test_body_and_clicks_are_inside_whatever_the_tiles_are(pair, rulers):
+    case, trunk = pair
+    extent = tuple(max((ruler.extent_zyx[axis] for ruler in rulers), default=1) for axis in range(3))
+    box = body_box(case, extent, rulers) or Box.whole(case.grid.shape_zyx)
+    assert box.joined(Box(tuple(s.start for s in trunk), tuple(s.stop for s in trunk))) == box
+    for x, y, z in (*case.clicks.tumor_xyz, *case.clicks.background_xyz):
+        assert box.joined(Box((z, y, x), (z + 1, y + 1, x + 1))) == box
+    sizes = zip(box.shape_zyx, case.grid.shape_zyx, extent, strict=True)
+    assert all(size >= min(n, least) for size, n, least in sizes)

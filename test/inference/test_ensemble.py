@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from petlesion.inference import ensemble
@@ -245,3 +247,29 @@ def test_a_timed_plan_is_settled_by_its_first_sweep(image):
     assert answer.plan.flips == ((), (2,))
     assert answer.sweeps == ((0, ()), (1, ()), (2, ()), (1, (2,)), (2, (2,)))
     assert answer.stopped == ""
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.05, 20.0), st.sampled_from([(), (0,), (0, 1), (0, 1, 2)]))
+def test_depth_by_time_fills_the_limit_and_does_not_pass_it(limit_in_sweeps, more_folds):
+    """Sweeps take 6 s each by the clock of the test; one more is begun only where 6.6 s are left."""
+    image = np.ones((1, 4, 6, 8), np.float32)  # three tiles
+    tiles = tiles_of(image)
+    clock, folds = Clock(), (9, *more_folds)
+
+    def pass_two():
+        clock.time_s += 2.0
+
+    limit_s, sweep_s = limit_in_sweeps * 2.0 * tiles, 2.0 * tiles
+    networks = {fold: Affine(before=pass_two) for fold in folds}
+    try:
+        answer = predict(networks, image, PATCH, plan_of(folds, ALL_FLIPS), deadline=Deadline(limit_s, clock))
+    except OutOfLimitsError:
+        assert limit_s <= sweep_s
+        return
+    assert clock.time_s == len(answer.sweeps) * sweep_s
+    assert clock.time_s <= limit_s + (2.0 if len(answer.sweeps) == 1 else 0.0)  # the first may pass it by a tile
+    if len(answer.sweeps) < 8 * len(folds):
+        assert answer.stopped == "time"
+        assert limit_s - clock.time_s < 1.1 * sweep_s
+    assert answer.sweeps == tuple((fold, flip) for flip in ALL_FLIPS for fold in folds)[: len(answer.sweeps)]

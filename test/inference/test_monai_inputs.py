@@ -13,7 +13,7 @@ from monai.transforms import Compose, Orientation, ScaleIntensityRange, Spacing
 from scipy.ndimage import gaussian_filter
 
 from petlesion.inference.body import Box
-from petlesion.inference.monai_inputs import monai_patch_extent, prepare_monai
+from petlesion.inference.monai_inputs import prepare_monai
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.preprocess import PrepareError, restore, restore_logit
 from petlesion.recipe import ChannelScaling, MonaiGrid, MonaiNetwork
@@ -111,11 +111,6 @@ def test_there_and_back_is_the_image_again(direction):
     given = prepare_monai([array], grid, MonaiPlans(NETWORK, replace(RAS, spacing_xyz_mm=(2.0, 2.0, 2.0))))
     # every second voxel of the fine grid lies on one of the coarse grid, so linear interpolation gives it back
     np.testing.assert_allclose(restore_logit(given.array_czyx[0], given), array, atol=1e-5)
-
-
-def test_the_window_in_voxels_of_the_pet():
-    plans = MonaiPlans(MonaiNetwork("UNet", 1, (128, 160, 112), {}), replace(RAS, spacing_xyz_mm=(2.0, 2.0, 3.0)))
-    assert monai_patch_extent(plans, grid_of((9, 9, 9), (4.0, 4.0, 3.0))) == (112, 80, 64)
 
 
 def test_channels_that_do_not_fit_are_refused():
