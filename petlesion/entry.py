@@ -72,7 +72,6 @@ def main(
 def run(options: RunOptions, desk: Desk) -> int:
     """Segment one case in a process of its own; the exit status."""
     speak_plainly()
-    take_workspaces()
     return answer(options, desk).status
 
 
@@ -86,6 +85,7 @@ def answer(options: RunOptions, desk: Desk, store: ModelStore | None = None) -> 
     """
     try:
         with sigterm_raises() as termination:
+            take_workspaces()
             ending = _process(options, desk, store)
         return replace(ending, status=TERMINATED) if termination.came else ending
     except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from petlesion.calls import Calls
 from petlesion.entry import answer, needed_roles, open_store, speak_plainly
-from petlesion.inference.allocator import take_workspaces
 from petlesion.inference.networks import load_network
 from petlesion.inference.residents import ResidentStore
 from petlesion.inference.tracer import load_tracer_networks
@@ -46,7 +45,6 @@ def serve(options: RunOptions, desk: Desk, host: str, port: int) -> int:
         port: Port to listen on.
     """
     speak_plainly()
-    take_workspaces()
     calls = Calls()
     try:
         with sigterm_raises(), listening(calls, host, port) as there:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from petlesion.case import CaseError
 from petlesion.document import DocumentError, parse_document, read_bytes
+from petlesion.images import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,18 +33,19 @@ def read_report(path: Path) -> dict[str, Any]:
         ReportError: When it cannot be read or is no report.
     """
     try:
-        return parse_report(read_bytes(path, MAX_BYTES))
+        return parse_report(read_bytes(path, MAX_BYTES), shown(path))
     except DocumentError as error:
-        raise _refusal(str(error)) from None
+        raise _refusal(str(error), shown(path)) from None
     except OSError as error:
-        raise _refusal(f"cannot be read ({error.strerror})") from None
+        raise _refusal(f"cannot be read ({error.strerror})", shown(path)) from None
 
 
-def parse_report(text: str | bytes) -> dict[str, Any]:
+def parse_report(text: str | bytes, file: str = "this file") -> dict[str, Any]:
     """The report in a report.json, with what `lesion_table` shows of it checked; the rest is as it stands there.
 
     Args:
         text: The file's content; bytes are UTF-8.
+        file: What an error calls it.
 
     Raises:
         ReportError: When it is no report.
@@ -51,20 +53,21 @@ def parse_report(text: str | bytes) -> dict[str, Any]:
     try:
         report = parse_document(text, MAX_BYTES)
     except DocumentError as error:
-        raise _refusal(str(error)) from None
+        raise _refusal(str(error), file) from None
     if not isinstance(report, dict) or not isinstance(report.get("fallback"), str):
-        raise _refusal('is no object with the text "fallback"')
+        raise _refusal('is no object with the text "fallback"', file)
     if report["fallback"]:
         return report
-    lesions, tracer = report.get("lesions"), report.get("tracer")
+    lesions, tracer = report.get("lesions"), report.get("tracer", "")
+    tracer = {"name": None} if tracer is None else tracer  # nobody asks for the tracer of a mask that was given
     if not isinstance(tracer, dict) or not isinstance(tracer.get("name", 0), str | None):
-        raise _refusal('names no tracer in "tracer"')
+        raise _refusal('names no tracer in "tracer"', file)
     if not isinstance(lesions, list) or not all(map(_is_lesion, lesions)):
-        raise _refusal('has no list "lesions" of measured lesions')
+        raise _refusal('has no list "lesions" of measured lesions', file)
     if not all(_is_number(report.get(key)) for key in ("tmtv_ml", "tlg")):
-        raise _refusal('has no sums "tmtv_ml" and "tlg"')
+        raise _refusal('has no sums "tmtv_ml" and "tlg"', file)
     if not isinstance(report.get("notice"), str):
-        raise _refusal('has no text "notice"')
+        raise _refusal('has no text "notice"', file)
     return report
 
 
@@ -132,5 +135,5 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _refusal(fault: str) -> ReportError:
-    return ReportError(f"a report is the report.json of a finished run; this file {fault}: give another")
+def _refusal(fault: str, file: str = "this file") -> ReportError:
+    return ReportError(f"a report is the report.json of a finished run; {file} {fault}: give another")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +96,15 @@ def tiny_case(toy_case, tmp_path_factory) -> Path:
     point = {"point": [i - j for i, j in zip(middle, low, strict=True)], "name": "tumor"}
     (folder / "lesion-clicks.json").write_text(json.dumps({"points": [point]}))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_log():
+    """A log that a test opened on its own stderr ends with it."""
+    yield
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if type(one) is logging.StreamHandler]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

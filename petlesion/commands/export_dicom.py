@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +58,10 @@ def _recipe(report: Path | None) -> str:
     """The recipe that a report names."""
     if report is None:
         return ""
+    from petlesion.document import DocumentError, parse_document, read_bytes
+    from petlesion.table import MAX_BYTES
+
     try:
-        return str(json.loads(report.read_text(encoding="utf-8"))["recipe"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(parse_document(read_bytes(report, MAX_BYTES), MAX_BYTES)["recipe"])
+    except (OSError, DocumentError, KeyError, TypeError):
         raise UsageError(f"--report is a report.json of petlesion; {report} cannot be read as one") from None

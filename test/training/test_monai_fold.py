@@ -130,7 +130,7 @@ def test_a_checkpoint_gives_the_same_logits_here_and_in_a_store(tmp_path, ahamed
     with torch.inference_mode():
         first, again, there = LesionLogit(fold.load())(image), LesionLogit(fold.load())(image), stored(image)
     assert torch.equal(first, again)
-    assert torch.equal(first, there)
+    torch.testing.assert_close(there, first, rtol=1e-5, atol=1e-5)  # a store's networks take other kernels on a CPU
 
 
 @pytest.mark.parametrize(
