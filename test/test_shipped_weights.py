@@ -14,11 +14,11 @@ from petlesion.inference.networks import check_models
 from petlesion.inference.weights import ModelStore
 from petlesion.phantom import make_phantom
 from petlesion.phantom.files import write_phantom
-from petlesion.recipes import BASELINE, SYSTEMS
+from petlesion.recipes import AHAMED, ALLOULA, LESION_TRACER, MESBAH
 from petlesion.simulate import simulate_clicks
 from petlesion.volume import Grid
 
-PUBLISHED = [recipe for recipe in SYSTEMS if recipe is not BASELINE]
+SHIPPED = (MESBAH, LESION_TRACER, ALLOULA, AHAMED)
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_every_file_is_what_the_manifest_says(store):
     check_models(store)
 
 
-def test_every_system_has_its_weights_and_they_are_said_to_be_synthetic(store):
-    for recipe in PUBLISHED:
+def test_every_shipped_system_is_whole_and_said_to_be_synthetic(store):
+    for recipe in SHIPPED:
         roles = {member.role for member in recipe.members()}
         assert roles <= {one.role for one in store.entries if one.system == recipe.name}
     assert all(one.synthetic and "not for clinical use" in one.training_data for one in store.entries)
@@ -54,7 +54,7 @@ def test_the_systems_beside_mesbah_take_25_mb_at_most(store):
     assert sum(path.stat().st_size for path in files) <= 25e6
 
 
-@pytest.mark.parametrize("name", [recipe.name for recipe in PUBLISHED])
+@pytest.mark.parametrize("name", [recipe.name for recipe in SHIPPED])
 def test_a_system_finds_lesions_out_of_the_box(name, trunk, tmp_path):
     folder, phantom = trunk
     words = ["--input", str(folder), "--output", str(tmp_path), "--recipe", name, "--depth", "1", "--folds", "0"]
@@ -65,3 +65,11 @@ def test_a_system_finds_lesions_out_of_the_box(name, trunk, tmp_path):
     found = np.count_nonzero((mask.array_zyx > 0) & (phantom.truth.array_zyx > 0))
     assert found > 0
     assert json.loads((tmp_path / "report.json").read_text())["recipe"] == name
+
+
+def test_a_system_without_weights_is_refused_by_name(trunk, tmp_path, capsys):
+    folder, _ = trunk
+    words = ["--input", str(folder), "--output", str(tmp_path), "--recipe", "safdari"]
+    assert entry.main(words, started_s=time.monotonic()) == 4
+    assert "safdari" in capsys.readouterr().err.splitlines()[-1]
+    assert list(tmp_path.rglob("*.mha")) == []
