@@ -213,9 +213,10 @@ def apart(options: argparse.Namespace, system: str) -> float:
 
 
 def columns(cases: Json, subset: str) -> dict[str, list[Json]]:
-    """The figures of each run over the cases of a subset, the best threshold last; the cases in one order."""
+    """The figures of each run over the cases of a subset, in the order of the recipes, the best threshold last."""
     held = [cases[key] for key in sorted(cases) if cases[key]["subset"] == subset]
     names = [name for name in held[0]["runs"] if all(name in one["runs"] for one in held)] if held else []
+    names.sort(key=lambda name: list(RECIPES).index(name.partition(",")[0]))
     found = {name: [one["runs"][name] for one in held] for name in names}
     if held:
         best = max(held[0]["thresholds"], key=lambda suv: np.mean([one["thresholds"][suv]["dice"] for one in held]))
