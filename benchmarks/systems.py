@@ -272,6 +272,7 @@ def draw(cases: Json, subsets: list[str], path: Path) -> None:
             axes.set_xlabel(label)
             axes.set_title(f"{subset}, n = {len(next(iter(found.values()), []))}")
         row[1].set_xscale("symlog", linthresh=1)
+        row[1].set_xlim(left=-0.05)  # volumes are not negative
     figure.savefig(path)
 
 
