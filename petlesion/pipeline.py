@@ -46,7 +46,7 @@ LOG = logging.getLogger(__name__)
 
 # What the steps after the sweeps take at most on two CPU cores: restoring, components, writing and reading back.
 FINISH_S = 2.0
-FINISH_S_PER_MVOX = 0.15
+FINISH_S_PER_MVOX = 0.08
 
 
 def segment(
