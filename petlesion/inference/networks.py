@@ -13,6 +13,7 @@ from torch import nn
 
 from petlesion.inference.architectures import NetworkError, network_from_plans
 from petlesion.inference.cpu_layers import quicken
+from petlesion.inference.lean_unet import slim
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.monai_networks import LesionLogit, monai_network
 from petlesion.inference.monai_plans import MonaiPlans
@@ -186,7 +187,7 @@ def load_network(store: ModelStore, entry: ModelEntry, fold: int, device: torch.
     network = network_of(store, entry)
     if entry.architecture == "monai":
         return quicken(LesionLogit(fill(network, state, device, where, half=False)).eval())
-    return quicken(fuse_binary_head(fill(network, state, device, where)))
+    return slim(fuse_binary_head(fill(network, state, device, where)))
 
 
 def network_of(store: ModelStore, entry: ModelEntry) -> nn.Module:
