@@ -87,6 +87,10 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
     add("--tile-step", type=float, metavar="F", help="distance of neighbouring tiles, as a fraction of the patch in "
         "(0, 1] (default: the recipe's)")  # fmt: skip
     add("--folds", type=_folds, metavar="0,1,...", help="folds of the ensemble to use (default: all)")
+    add("--average-folds", action="store_true", help="average the folds' weights into one network; for folds whose "
+        "training began with the same weights (not exact, see docs/performance.md)")  # fmt: skip
+    add("--settle-tiles", action="store_true", help="leave tiles that the first sweeps find clear out of the others "
+        "(not exact, see docs/performance.md)")  # fmt: skip
     add("--tracer", choices=("auto", *Tracer), default="auto", help="the tracer, where it is known (default: the "
         "MIP-CNN's vote)")  # fmt: skip
     add("--strict", action="store_true", help="refuse a broken clicks file instead of going on without clicks")
@@ -138,6 +142,8 @@ def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
         tile_step=arguments.tile_step,
         folds=arguments.folds,
         tracer=None if arguments.tracer == "auto" else Tracer(arguments.tracer),
+        average_folds=arguments.average_folds,
+        settle_tiles=arguments.settle_tiles,
     )
     reading = ReadOptions(
         strict=arguments.strict,

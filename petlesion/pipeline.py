@@ -19,7 +19,7 @@ from petlesion.inference.allocator import keep_freed_memory
 from petlesion.inference.channels import draw_channels
 from petlesion.inference.ensemble import Averaging, Deadline, EnsembleLead, Observer, predict
 from petlesion.inference.manifest import WeightsError
-from petlesion.inference.networks import load_network
+from petlesion.inference.networks import average, load_network
 from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, prepare_input, read_plans, share_input, stage_box
 from petlesion.inference.preprocess import ModelInput, restore
@@ -191,7 +191,8 @@ class _Run:
     def load(self, model: ModelEntry, plan: InferencePlan) -> dict[int, torch.nn.Module]:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
-            return {fold: self.ahead.take(model, fold) for fold in plan.folds}
+            networks = {fold: self.ahead.take(model, fold) for fold in plan.folds}
+            return {plan.folds[0]: average(tuple(networks.values()))} if plan.averaged else networks
 
     def sweep(
         self,

@@ -30,6 +30,7 @@ class StageRecord:
         sweeps: The finished (fold, flip) pairs.
         seconds: Time of each of them.
         stopped: Why sweeps of the plan are missing: "", "time", "memory" or "terminated".
+        tiles_left_out: Tiles that sweeps have left out, as `Limits.settle_tiles` allows.
     """
 
     model: ModelEntry
@@ -39,6 +40,7 @@ class StageRecord:
     sweeps: tuple[tuple[int, tuple[int, ...]], ...]
     seconds: tuple[float, ...]
     stopped: str
+    tiles_left_out: int = 0
 
     @classmethod
     def of(
@@ -49,7 +51,9 @@ class StageRecord:
         _, z, y, x = prepared.array_czyx.shape
         if isinstance(answer, OutOfLimitsError):
             return cls(model, plan, box, (z, y, x), (), (), answer.ended)
-        return cls(model, answer.plan, box, (z, y, x), answer.sweeps, answer.seconds, answer.stopped)
+        return cls(
+            *(model, answer.plan, box, (z, y, x), answer.sweeps, answer.seconds, answer.stopped, answer.tiles_left_out)
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

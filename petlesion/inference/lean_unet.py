@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class LeanConv(ConvDropoutNormReLU):  # type: ignore[misc] - the library has no types
+class LeanConv(ConvDropoutNormReLU):  # type: ignore[misc]  # the library has no types
     """Convolution, norm and activation."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -84,6 +84,7 @@ def slim(network: nn.Module) -> nn.Module:
     It is for inference: in evaluation mode, without gradients. Parts of other kinds stay as they are.
     """
     quicken(network)
+    module: Any
     for module in network.modules():
         if type(module) is ConvDropoutNormReLU and type(module.conv) is DirectConv3d:
             module.__class__ = LeanConv
