@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
 AGREEING = 2  # sweeps that must find a tile clear
-CLEAR = -4.0  # the logit below which a voxel is clear: a probability of 1.8 %
+CLEAR = -3.0  # the logit below which a voxel is clear: a probability of 4.7 %
 
 
 @dataclass(slots=True)
