@@ -61,6 +61,7 @@ class Limits:
         tracer: The tracer where it is known; None lets the MIP-CNN decide.
         average_folds: Whether the folds' weights are averaged into one network, in place of their answers.
         settle_tiles: Whether tiles that the first sweeps find clear are left out of the others; see `settling`.
+        compile: Whether networks on a GPU are compiled before they sweep; see `compiled`.
 
     Raises:
         ValueError: When a value is outside its range.
@@ -76,6 +77,7 @@ class Limits:
     tracer: Tracer | None = None
     average_folds: bool = False
     settle_tiles: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.depth not in {"voxels", "published", "deadline", 1, 2, 4, 8}:

@@ -17,6 +17,7 @@ from petlesion.case import Tracer
 from petlesion.inference.ahead import LoadingAhead
 from petlesion.inference.allocator import keep_freed_memory
 from petlesion.inference.channels import draw_channels
+from petlesion.inference.compiled import Compiled
 from petlesion.inference.ensemble import Averaging, Deadline, EnsembleLead, Observer, predict
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.networks import average, load_network
@@ -192,7 +193,9 @@ class _Run:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
             networks = {fold: self.ahead.take(model, fold) for fold in plan.folds}
-            return {plan.folds[0]: average(tuple(networks.values()))} if plan.averaged else networks
+            networks = {plan.folds[0]: average(tuple(networks.values()))} if plan.averaged else networks
+            wanted = self.limits.compile and self.device.type == "cuda"
+            return {fold: Compiled(network) for fold, network in networks.items()} if wanted else networks
 
     def sweep(
         self,

@@ -12,6 +12,7 @@ import pytest
 
 from petlesion.case import PetCtCase, Tracer
 from petlesion.clicks import Clicks
+from petlesion.inference import settling
 from petlesion.inference.plan import PlanError
 from petlesion.inference.published import import_nnunet_folder
 from petlesion.inference.weights import ModelStore, write_model
@@ -169,3 +170,20 @@ def test_axes_that_training_did_not_mirror_are_not_mirrored(tmp_path, case, toy_
     result = segment(case, ModelStore.open(tmp_path), Limits(depth=8))
     assert [flip for _, flip in result.stages[0].sweeps] == [(), (1,)]
     assert "mirror" in result.stages[0].plan.reason
+
+
+def test_averaged_folds_run_as_one_network(case, toy_store):
+    result = segment(case, toy_store, Limits(depth=1, average_folds=True))
+    assert (result.stages[0].plan.folds, result.stages[0].sweeps) == ((0, 1), ((0, ()),))
+    alone = segment(case, toy_store, Limits(depth=1, average_folds=True, folds=(0,)))
+    plain = segment(case, toy_store, Limits(depth=1, folds=(0,)))
+    assert np.array_equal(alone.mask.array_zyx, plain.mask.array_zyx)
+
+
+def test_the_record_tells_how_many_tiles_were_left_out(case, toy_store, monkeypatch):
+    """With a margin above every logit all tiles are clear: two of three sweeps see them."""
+    monkeypatch.setattr(settling, "CLEAR", 1e9)
+    seen = []
+    result = segment(case, toy_store, Limits(depth=2, settle_tiles=True, folds=(0, 1)), observer=seen.append)
+    assert len(result.stages[0].sweeps) == 4
+    assert result.stages[0].tiles_left_out == 2 * seen[0].tiles
