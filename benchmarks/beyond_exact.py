@@ -5,10 +5,9 @@
 
 DIR holds `organ_maps/`, `clicks/` and `petct_sts/`. The cases are those of `benchmarks.systems`: phantoms of parts of
 bodies around kept-out organ maps, and kept-out sarcomas, the tracer of each given, no clicks. Each is segmented by all
-folds, by fewer, by one network of their averaged weights, and by all folds with tiles left out that the first sweeps
-find clear. Folds that have answered a tile are not asked again, so that all of this costs little more than all folds
-once; `windows` is how many a run of its own would send through the networks. FILE keeps every case, so that a run that
-was stopped goes on.
+folds, by fewer, and by one network of their averaged weights. Folds that have answered a tile are not asked again, so
+that all of this costs little more than all folds once; `windows` is how many a run of its own would send through the
+networks. FILE keeps every case, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 WAYS: dict[str, Json] = {
     "all folds": {},
-    "settled": {"settle_tiles": True},
     "three folds": {"folds": (0, 1, 2)},
     "two folds": {"folds": (0, 1)},
     "one fold": {"folds": (0,)},
@@ -115,8 +113,7 @@ def scored(store: ModelStore, study: Study, chosen: Json, depth: int) -> Json:
     limits = Limits(time_limit_s=float("inf"), depth=depth, tracer=study.tracer, **chosen)
     swept: list[object] = []
     result = segment(case, store, limits, observer=swept.append)
-    left_out = sum(stage.tiles_left_out for stage in result.stages)
-    return figures(result.mask.array_zyx > 0, study) | {"windows": len(swept) - left_out}
+    return figures(result.mask.array_zyx > 0, study) | {"windows": len(swept)}
 
 
 def keep(options: argparse.Namespace, held: Json) -> None:

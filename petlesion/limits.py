@@ -60,7 +60,6 @@ class Limits:
         folds: Folds to use, as their numbers; None takes all that the weights hold.
         tracer: The tracer where it is known; None lets the MIP-CNN decide.
         average_folds: Whether the folds' weights are averaged into one network, in place of their answers.
-        settle_tiles: Whether tiles that the first sweeps find clear are left out of the others; see `settling`.
         compile: Whether networks on a GPU are compiled before they sweep; see `compiled`.
 
     Raises:
@@ -76,7 +75,6 @@ class Limits:
     folds: tuple[int, ...] | None = None
     tracer: Tracer | None = None
     average_folds: bool = False
-    settle_tiles: bool = False
     compile: bool = False
 
     def __post_init__(self) -> None:

@@ -89,8 +89,6 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
     add("--folds", type=_folds, metavar="0,1,...", help="folds of the ensemble to use (default: all)")
     add("--average-folds", action="store_true", help="average the folds' weights into one network; for folds whose "
         "training began with the same weights (not exact, see docs/performance.md)")  # fmt: skip
-    add("--settle-tiles", action="store_true", help="leave tiles that the first sweeps find clear out of the others "
-        "(not exact, see docs/performance.md)")  # fmt: skip
     add("--compile", action="store_true", help="compile the networks on a GPU before they sweep: minutes, which many "
         "sweeps may win back; where it fails they run as they are")  # fmt: skip
     add("--tracer", choices=("auto", *Tracer), default="auto", help="the tracer, where it is known (default: the "
@@ -145,7 +143,6 @@ def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
         folds=arguments.folds,
         tracer=None if arguments.tracer == "auto" else Tracer(arguments.tracer),
         average_folds=arguments.average_folds,
-        settle_tiles=arguments.settle_tiles,
         compile=arguments.compile,
     )
     reading = ReadOptions(

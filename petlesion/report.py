@@ -129,7 +129,6 @@ def _stage(stage: StageRecord) -> Json:
             "flips": [list(flip) for flip in plan.flips],
             "tile_step": plan.tile_step,
             "averaged_folds": plan.averaged,
-            "settling_tiles": plan.settling,
             "reason": plan.reason,
         },
         "box_zyx": [list(corner) for corner in stage.box_zyx],
@@ -138,7 +137,7 @@ def _stage(stage: StageRecord) -> Json:
         "sweeps_done": [{"fold": fold, "flip": list(flip)} for fold, flip in stage.sweeps],
         "seconds_by_sweep": [round(s, 3) for s in stage.seconds],
         "stopped": stage.stopped,
-        "tiles_left_out": stage.tiles_left_out,
+        **({"tiles": {"computed": stage.tiles.computed, "reused": stage.tiles.reused}} if stage.tiles else {}),
     }
 
 

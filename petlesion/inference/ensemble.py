@@ -20,7 +20,6 @@ from torch import nn
 
 from petlesion.inference.devices import first_rung, tuned
 from petlesion.inference.manifest import WeightsError
-from petlesion.inference.settling import CLEAR, Settling
 from petlesion.inference.tiles import Tiling
 from petlesion.limits import OutOfLimitsError, Terminated, is_out_of_memory
 from petlesion.termination import Termination
@@ -93,7 +92,6 @@ class EnsembleLead:
         seconds: How long each of them took.
         stopped: Why sweeps of the plan are missing: "", "time", "memory" or "terminated".
         plan: The plan, settled where it was to be timed.
-        tiles_left_out: Tiles that sweeps have left out, all sweeps together; see `settling`.
     """
 
     lead_zyx: NDArray[np.float32]
@@ -101,7 +99,6 @@ class EnsembleLead:
     seconds: tuple[float, ...]
     stopped: str
     plan: InferencePlan
-    tiles_left_out: int = 0
 
 
 class _SweepCutError(Exception):
@@ -123,7 +120,6 @@ class _Bench:
     device: torch.device
     deadline: Deadline
     observer: Observer
-    settling: Settling = field(default_factory=lambda: Settling(wanted=False))
     rung: int = 0
     total: torch.Tensor = field(init=False)
     current: torch.Tensor = field(init=False)
@@ -206,8 +202,7 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
     averaging = averaging or Averaging()
     tiling = Tiling.of(image_czyx.shape[1:], patch_zyx, plan.tile_step, averaging.window)
     image = torch.from_numpy(tiling.pad(image_czyx))
-    settling = Settling(plan.settling)
-    bench = _Bench(image, tiling, averaging, device or torch.device("cpu"), deadline or Deadline(), observer, settling)
+    bench = _Bench(image, tiling, averaging, device or torch.device("cpu"), deadline or Deadline(), observer)
     with tuned(bench.device):
         done, seconds, stopped, settled = _run(networks, plan, bench)
     if not done:
@@ -217,7 +212,7 @@ def predict(  # noqa: PLR0913 - the ensemble's whole contract, each by name
             "memory" if stopped == "memory" else "time",
         )
     lead = tiling.unpad(bench.lead(len(done)).cpu().numpy())
-    return EnsembleLead(lead, tuple(done), tuple(seconds), stopped, settled, settling.skipped(len(done)))
+    return EnsembleLead(lead, tuple(done), tuple(seconds), stopped, settled)
 
 
 def _run(
@@ -266,14 +261,10 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
     for count, window in enumerate(bench.tiling.windows(), start=1):
         if bench.deadline.left_s <= 0:
             raise _SweepCutError
-        if bench.settling.skips(number, count):
-            total[window] += CLEAR * bench.importance
-        else:
-            tile = bench.image[(slice(None), *window)][None].to(bench.compute, non_blocking=True)
-            logit = _forward(network, torch.flip(tile, axes) if axes else tile)
-            logit = torch.flip(logit, axes) if axes else logit
-            bench.settling.see(number, count, logit)
-            total[window] += logit[0, 0].to(bench.store) * bench.importance
+        tile = bench.image[(slice(None), *window)][None].to(bench.compute, non_blocking=True)
+        logit = _forward(network, torch.flip(tile, axes) if axes else tile)
+        logit = torch.flip(logit, axes) if axes else logit
+        total[window] += logit[0, 0].to(bench.store) * bench.importance
         bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
     return total
 

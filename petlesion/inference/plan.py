@@ -43,7 +43,6 @@ class InferencePlan:
             a plan that is settled.
         first_plain: Whether the first fold is not mirrored.
         averaged: Whether the folds' weights are averaged into one network, which goes by the first fold's number.
-        settling: Whether tiles that the first sweeps find clear are left out of the others.
     """
 
     folds: tuple[int, ...]
@@ -53,7 +52,6 @@ class InferencePlan:
     timed: tuple[Axes, ...] = ()
     first_plain: bool = False
     averaged: bool = False
-    settling: bool = False
 
     @property
     def networks(self) -> tuple[int, ...]:
@@ -120,7 +118,7 @@ def plan_inference(
     else:
         axes, reason = _mirroring(recipe, limits, network_voxels, input_voxels)
         plan = InferencePlan(chosen, _subsets(axes), step, reason)
-    return replace(plan, averaged=limits.average_folds, settling=limits.settle_tiles)
+    return replace(plan, averaged=limits.average_folds)
 
 
 def _chosen_folds(limits: Limits, folds: tuple[int, ...]) -> tuple[int, ...]:

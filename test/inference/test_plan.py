@@ -172,8 +172,3 @@ def test_averaged_folds_sweep_as_one():
 def test_a_timed_plan_of_averaged_folds_has_one_network_to_time():
     found = plan(Limits(average_folds=True), recipe=LESION_TRACER).timed_by(10.0, 100.0)
     assert set(found.sweeps) == {(0, ())}
-
-
-def test_the_plan_says_whether_tiles_settle():
-    assert plan(Limits(settle_tiles=True)).settling
-    assert not plan().settling
