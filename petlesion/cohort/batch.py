@@ -15,7 +15,7 @@ from petlesion.cohort.index import index_page
 from petlesion.cohort.progress import CohortProgress
 from petlesion.cohort.record import RECORD, Record, read_record
 from petlesion.cohort.tables import cohort_csv, failures_csv
-from petlesion.cohort.work import Order, done
+from petlesion.cohort.work import Order, done, without
 from petlesion.drafts import draft_folder, staged
 from petlesion.entry import open_store
 from petlesion.images import OutputError, reason, shown
@@ -97,7 +97,7 @@ def run_cohort(found: Found, order: Order, workforce: Workforce, *, retry: bool 
         OutputError: When the output cannot be written.
         CohortError: When the workers cannot be had.
     """
-    tally = Tally(found.failures)
+    tally = Tally(tuple(replace(one, sentence=without(one.sentence, order.source)) for one in found.failures))
     _prepare(order.out)
     try:
         with sigterm_raises():
@@ -105,10 +105,10 @@ def run_cohort(found: Found, order: Order, workforce: Workforce, *, retry: bool 
             tally.records |= {record.case: record for record in kept}
             tally.kept = len(kept)
             _run([case for case in found.cases if case.name not in tally.records], order, workforce, tally)
-    except Terminated:
-        tally.ended = TERMINATED
-    except KeyboardInterrupt:
-        tally.ended = INTERRUPTED
+    except (Terminated, KeyboardInterrupt) as error:
+        tally.ended = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+        finished = [case for case in found.cases if case.name not in tally.records]  # whose records nobody fetched
+        tally.records |= {record.case: record for record in _kept(finished, order, retry=False)}
     write_overview(tally, order.out)
     return tally
 
@@ -126,7 +126,7 @@ def order_for(options: RunOptions, source: Path, out: Path, threads: int) -> Ord
 
 
 def write_overview(tally: Tally, out: Path) -> None:
-    """Write cohort.csv, failures.csv and index.html, each whole or not at all.
+    """Write cohort.csv, failures.csv and index.html, each whole or not at all; what is there already is left alone.
 
     Raises:
         OutputError: When one of them cannot be written.
@@ -138,6 +138,8 @@ def write_overview(tally: Tally, out: Path) -> None:
     }
     try:
         for name, text in texts.items():
+            if _text_of(out / name) == text:
+                continue
             with staged(out / name) as draft:
                 draft.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -184,6 +186,13 @@ def _record_of(case: CohortCase, order: Order) -> Record | None:
         return done(place, fingerprint_of(case, order.method))
     except (CaseError, OSError):
         return None  # the worker finds the words
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def _prepare(out: Path) -> None:

@@ -97,7 +97,7 @@ def results(client: Client, cases: Sequence[CohortCase], order: Order) -> Iterat
     """
     run = uuid.uuid4().hex
     names = {f"{run}-{number}": case.name for number, case in enumerate(cases)}
-    for future in as_completed(client.map(_task, cases, key=list(names), order=order)):
+    for future in as_completed(client.map(_task, cases, key=list(names), order=order), loop=client.loop):
         yield future.result() if future.status == "finished" else _lost(names[future.key], future.exception())
         future.release()
 

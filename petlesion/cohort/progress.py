@@ -35,6 +35,7 @@ class CohortProgress:
     ended: int = 0
     failed: int = 0
     begun_s: float = field(init=False)
+    first_s: float | None = None
 
     def __post_init__(self) -> None:
         self.begun_s = self.clock()
@@ -47,6 +48,7 @@ class CohortProgress:
 
     def __call__(self, record: Record) -> None:
         """Show that one more case has ended."""
+        self.first_s = self.clock() if self.first_s is None else self.first_s
         self.ended += 1
         self.failed += bool(record.status)
         line = f"{record.case}: {'failed: ' if record.status else ''}{record.sentence}"
@@ -63,8 +65,9 @@ class CohortProgress:
         return self.stream is not None and self.stream.isatty()
 
     def left_s(self) -> float:
-        """Estimate of the seconds to the end: as fast as until now."""
-        return (self.clock() - self.begun_s) / max(1, self.ended) * (self.cases - self.ended)
+        """Estimate of the seconds to the end: as fast as since the first case, which pays for loading the networks."""
+        begun_s, ended = (self.begun_s, 1) if self.ended < 2 or self.first_s is None else (self.first_s, self.ended - 1)
+        return (self.clock() - begun_s) / ended * (self.cases - self.ended)
 
     def _left(self) -> str:
         return f"; about {in_words(self.left_s())} left" if self.ended < self.cases else ""

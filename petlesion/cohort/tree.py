@@ -30,7 +30,7 @@ CLICKS = ("lesion-clicks.json", "clicks.json")
 def tree_cases(root: Path, out: Path) -> Iterator[CohortCase | Failure]:
     """The cases below a folder; `out` is where results go, and no case."""
     for folder in folders_in(root, out):
-        found = list(_below(folder, folder.name, LEVELS))
+        found: list[CohortCase | Failure] = list(_below(folder, folder.name, LEVELS))
         if not found and has_dicom(folder):
             found = [CohortCase(folder.name, dicom=folder)]
         yield from found or [Failure.of_input(folder.name, _nothing_in(folder))]
@@ -39,7 +39,7 @@ def tree_cases(root: Path, out: Path) -> Iterator[CohortCase | Failure]:
 def autopet_cases(root: Path, out: Path) -> Iterator[CohortCase | Failure]:
     """The folders, at most three levels down, that hold autoPET's CTres and SUV."""
     for folder in folders_in(root, out):
-        found = list(_autopet_below(folder, folder.name, LEVELS))
+        found: list[CohortCase | Failure] = list(_autopet_below(folder, folder.name, LEVELS))
         rule = "a study of autoPET's holds CTres.* and SUV.*"
         yield from found or [Failure.of_input(folder.name, f"{rule}; {shown(folder)} does not; add the files")]
 
@@ -99,11 +99,11 @@ def _case_of(folder: Path, name: str) -> CohortCase | Failure | None:
     return Failure.of_input(
         name,
         "a folder of images holds one CT (ct, ctres or a name that ends in _ct) and one PET (pet, suv, or one that "
-        f"ends in _pet); {shown(folder)} holds {len(ct)} and {len(pet)}; rename or move them, or list the cases in a CSV",
+        f"ends in _pet); {shown(folder)} holds {len(ct)} and {len(pet)}; rename or move them, or list the cases",
     )
 
 
-def _autopet_below(folder: Path, name: str, levels: int) -> Iterator[CohortCase]:
+def _autopet_below(folder: Path, name: str, levels: int) -> Iterator[CohortCase | Failure]:
     pair = autopet_pair(folder)
     if pair is not None:
         yield CohortCase(name, ct=pair.ct, pet=pair.pet, clicks=_clicks_in(folder))

@@ -101,7 +101,7 @@ def run_case(case: CohortCase, order: Order) -> Record:
             record = Record(case.name, "", status_of(error), sentence_of(error), {})
         if record.status == TERMINATED:
             raise Terminated(record.sentence)
-        return replace(record, sentence=without(record.sentence, order.source))
+        return _seen_from(order.source, record)
 
 
 def _run(case: CohortCase, order: Order) -> Record:
@@ -114,7 +114,7 @@ def _run(case: CohortCase, order: Order) -> Record:
         discard(place)
         with draft_folder(order.out) as home:
             record = _segment(CohortDesk(case, home / case.name), order, store, fingerprint)
-            record = replace(record, sentence=without(record.sentence, home))
+            record = _seen_from(order.source, _seen_from(home, record))
             if record.status in FINAL:
                 record.write(home / case.name)
                 put(home / case.name, place)
@@ -150,6 +150,10 @@ def done(place: Path, fingerprint: str) -> Record | None:
         return None
     there = record.status != DONE or all((place / name).is_file() for name in NEEDED)
     return record if there else None
+
+
+def _seen_from(folder: Path, record: Record) -> Record:
+    return replace(record, sentence=without(record.sentence, folder))
 
 
 def without(sentence: str, folder: Path) -> str:
