@@ -20,6 +20,7 @@ from distributed import (
     WorkerPlugin,
     as_completed,
 )
+from distributed.core import Status
 
 from petlesion.cohort.cases import CohortError
 from petlesion.cohort.record import Record
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 LOCALHOST = "127.0.0.1"
 DEATHS = 2  # of workers that a case survives; at the next it is a failure
 CONNECT_S = 30
+ENDING = {Status.closing, Status.closing_gracefully, Status.closed}
 SETTINGS: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": DEATHS,
     "distributed.scheduler.worker-saturation": 1.0,  # a worker that dies takes the one case that it runs with it
@@ -62,9 +64,9 @@ class LastWords(WorkerPlugin):  # type: ignore[misc]
         log.addHandler(logging.NullHandler())
         log.propagate = False
 
-    def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - the base's
-        """The worker ends."""
-        BENCH.termination.came = True
+    def teardown(self, worker: Worker) -> None:
+        """Where the worker ends, let its case know; it does not where another cohort only takes this one's place."""
+        BENCH.termination.came = BENCH.termination.came or worker.status in ENDING
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dask's workers: a case that kills them is a failure, and those of other machines are asked for in files that parse."""
+"""Dask's workers: a case that kills them is a failure; the examples for those of other machines parse."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import logging
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from distributed.core import Status
 
 from petlesion.cohort import cluster
 from petlesion.cohort.cases import CohortCase, CohortError
@@ -71,7 +73,9 @@ def test_the_case_at_work_hears_that_its_worker_ends(monkeypatch):
     words.setup(None)
     assert not log.propagate
     monkeypatch.setattr(BENCH.termination, "came", False)
-    words.teardown(None)
+    words.teardown(SimpleNamespace(status=Status.running))
+    assert not BENCH.termination.came
+    words.teardown(SimpleNamespace(status=Status.closing))
     assert BENCH.termination.came
 
 
