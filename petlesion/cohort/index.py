@@ -30,6 +30,7 @@ STYLE = """
 .cohort img { display: block; height: 220px; width: 100%; object-fit: contain; background: #fff; }
 .cohort b, .cohort span { display: block; overflow-wrap: anywhere; }
 .cohort .doubt { color: var(--red); }
+.failures th { text-align: left; }
 .failures td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 """
 

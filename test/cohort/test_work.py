@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from dataclasses import replace
@@ -11,12 +12,16 @@ import pytest
 
 from petlesion.cohort import work
 from petlesion.cohort.cases import CohortCase
+from petlesion.cohort.index import index_page
 from petlesion.cohort.record import read_record
+from petlesion.cohort.shelf import FILES
+from petlesion.cohort.tables import cohort_csv
 from petlesion.cohort.work import BENCH, run_case
 from petlesion.images import read_image
 from petlesion.limits import Terminated
 from petlesion.report import NOTICE
 from test.cohort.conftest import options_of, put_case, put_image
+from test.dicom.objects import SECRETS, phantom_study
 from test.faults.place import ct_array, pet_array
 
 
@@ -125,3 +130,13 @@ def test_a_case_in_a_thread_ends_with_its_worker(order, sockets, monkeypatch, wh
     thread.join(120)
     assert len(met) == 1
     assert files(order.out) == []
+
+
+def test_a_dicom_study_is_a_case_of_which_no_output_tells_the_patient(order, toy_case):
+    study = phantom_study(order.source / "pat1", toy_case.phantom)
+    record = run_case(CohortCase("pat1", dicom=study), order)
+    assert (record.status, record.row["tracer"]) == (0, "FDG"), record.sentence
+    text = "".join((order.out / "pat1" / name).read_text() for name in FILES if not name.startswith("mask"))
+    text += index_page([record], []) + cohort_csv([record])
+    words = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)  # pictures may spell anything
+    assert [secret for secret in SECRETS if secret in words] == []
