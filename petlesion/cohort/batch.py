@@ -40,11 +40,13 @@ class Tally:
 
     Attributes:
         records: Of the cases that ended, by name, kept ones included.
+        cases: How many were found, usable or not.
         failures: Cases that could not be used as they were found.
         kept: How many were done before.
         ended: Why the cohort ended early: 0, 130 (from the keyboard) or 143 (SIGTERM).
     """
 
+    cases: int
     failures: tuple[Failure, ...]
     records: dict[str, Record] = field(default_factory=dict)
     kept: int = 0
@@ -71,7 +73,7 @@ class Tally:
         """The cohort's figures as plain JSON values."""
         rows = [record.row for record in self.masks]
         return {
-            "cases": len(self.records) + len(self.failures),
+            "cases": self.cases,
             "masks": len(rows),
             "failures": len(self.all_failures),
             "kept": self.kept,
@@ -97,7 +99,8 @@ def run_cohort(found: Found, order: Order, workforce: Workforce, *, retry: bool 
         OutputError: When the output cannot be written.
         CohortError: When the workers cannot be had.
     """
-    tally = Tally(tuple(replace(one, sentence=without(one.sentence, order.source)) for one in found.failures))
+    failures = tuple(replace(one, sentence=without(one.sentence, order.source)) for one in found.failures)
+    tally = Tally(len(found.cases) + len(failures), failures)
     _prepare(order.out)
     try:
         with sigterm_raises():
@@ -158,7 +161,8 @@ def _run(cases: Sequence[CohortCase], order: Order, workforce: Workforce, tally:
         raise UsageError(
             f"a cohort is run by Dask, which is not installed ({error.name}); pip install 'petlesion[cohort]'"
         ) from None
-    with working(workforce) as client:
+    wanted = min(workforce.workers, len(cases))
+    with working(replace(workforce, workers=wanted)) as client:
         there = len(client.scheduler_info(n_workers=-1)["workers"])
         progress.say(f"{len(cases)} cases to run, {there} workers of {order.threads} CPU threads")
         for record in results(client, cases, order):

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -58,11 +60,13 @@ class LastWords(WorkerPlugin):  # type: ignore[misc]
 
     name = "petlesion"
 
-    def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the base's
-        """Make the worker ready."""
+    def setup(self, worker: Worker) -> None:
+        """Make the worker ready; Ctrl-C, which a terminal sends to every process, is for the one that started it."""
         log = logging.getLogger("petlesion")
         log.addHandler(logging.NullHandler())
         log.propagate = False
+        if worker.nanny and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def teardown(self, worker: Worker) -> None:
         """Where the worker ends, let its case know; it does not where another cohort only takes this one's place."""

@@ -70,7 +70,7 @@ def test_the_case_at_work_hears_that_its_worker_ends(monkeypatch):
     monkeypatch.setattr(log, "propagate", True)
     monkeypatch.setattr(log, "handlers", [])
     words = cluster.LastWords()
-    words.setup(None)
+    words.setup(SimpleNamespace(nanny=None))
     assert not log.propagate
     monkeypatch.setattr(BENCH.termination, "came", False)
     words.teardown(SimpleNamespace(status=Status.running))
