@@ -108,7 +108,8 @@ def test_nobody_elses_machine_can_reach_the_workers(killed):
     assert killed[3] == {"127.0.0.1"}
 
 
-def test_the_masks_are_those_of_one_worker(killed, forty, toy_weights, tmp_path):
+def test_the_masks_are_those_of_one_worker(killed, forty, toy_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("petlesion.cohort.desk.draw", lambda *_: None)  # it takes longer than these masks
     order = order_for(options_of(toy_weights), forty.root, tmp_path, threads=1)
     found = find_cases(forty.root, "auto", tmp_path)
     assert {run_case(case, order).status for case in found.cases} == {0, 3}
