@@ -21,6 +21,7 @@ from petlesion.inference.allocator import take_workspaces
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.networks import check_models
 from petlesion.inference.plans import read_plans
+from petlesion.inference.tile_files import TileFiles
 from petlesion.inference.weights import ModelEntry, ModelStore, WeightsError
 from petlesion.limits import Limits, Terminated, check_open_files
 from petlesion.options import RunOptions, add_run_options, add_server_options, add_socket_options, run_options
@@ -126,7 +127,8 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None) -> Endin
     warnings += admission.warnings
     for warning in warnings:
         LOG.warning("warning: %s", warning)
-    result = segment(admission.case, store, options.limits, options.recipe, ProgressLine())
+    memory = None if options.cache is None else TileFiles.open(options.cache)
+    result = segment(admission.case, store, options.limits, options.recipe, ProgressLine(), memory=memory)
     for doubt in result.tracer.doubts if result.tracer else ():
         LOG.warning("warning: %s", doubt)
         warnings += (doubt,)
@@ -135,6 +137,9 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None) -> Endin
     path = desk.write(result.mask, admission.case.name, report, admission.case)
     sentence = f"{len(result.lesions)} lesions, {report['tmtv_ml']:.1f} ml in all: {shown(path)}"
     LOG.info("%s", sentence)
+    if memory is not None:
+        counts = [stage.tiles for stage in result.stages if stage.tiles]
+        LOG.info("tiles: %d computed, %d reused", sum(n.computed for n in counts), sum(n.reused for n in counts))
     if result.stopped:
         sentence = f"stopped early ({result.stopped}); the mask is that of the finished sweeps"
         LOG.warning("petlesion: %s", sentence)

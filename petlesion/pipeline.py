@@ -24,7 +24,7 @@ from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, prepare_input, read_plans, share_input, stage_box
 from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tile_memory import Recalling, TileMemory
-from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
+from petlesion.inference.tracer import TracerCall, load_tracer_networks, recall_tracer
 from petlesion.inference.upright import Turn
 from petlesion.lesions import LesionMask, measure_lesions
 from petlesion.limits import Device, Limits, OutOfLimitsError, Terminated
@@ -151,8 +151,10 @@ class _Run:
         if not self.recipe.routes_by_tracer:
             return None
         with self.timed("tracer"):
-            networks = load_tracer_networks(self.store, self.store.entry(self.recipe.name, "tracer"), self.device)
-            call = call_tracer(self.case.pet_suv, networks)
+            entry, pet = self.store.entry(self.recipe.name, "tracer"), self.case.pet_suv
+            call = recall_tracer(
+                pet, entry, self.device, self.memory, lambda: load_tracer_networks(self.store, entry, self.device)
+            )
         LOG.info("tracer: %s, %d of %d votes", call.tracer, call.votes.count(call.tracer), len(call.votes))
         return call.with_record(self.case.recorded_tracer)
 
