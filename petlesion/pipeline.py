@@ -181,7 +181,7 @@ class _Run:
         crop = self.recipe.body_crop if self.limits.body_crop is None else self.limits.body_crop
         with self.timed("prepare"):
             box = stage_box(self.case, plans, self.limits.tile_step or stage.tile_step, stage.window) if crop else None
-            return prepare_input(channels, self.case.grid, plans[0], box)
+            return prepare_input(channels, self.case.grid, plans[0], box, self.memory)
 
     def plan(self, stage: Stage, model: ModelEntry, prepared: ModelInput) -> InferencePlan:
         """Folds, flips and tile step, from what the networks will sweep and what the user allows."""

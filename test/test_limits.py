@@ -37,27 +37,19 @@ def test_what_cannot_be_is_refused(wrong, says):
         Limits(**wrong)
 
 
-def raised(act):
-    try:
-        act()
-    except Exception as error:
-        return error
-    raise AssertionError
-
-
-def refused_within():
-    try:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    except OSError:
-        raise RuntimeError("an image cannot be read") from None
+def unreadable():
+    """As `images` refuses a file that cannot be opened: of the system's error only the context is left."""
+    error = RuntimeError("an image cannot be read")
+    error.__context__ = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    error.__suppress_context__ = True
+    return error
 
 
 def test_a_refusal_to_open_files_is_known_behind_other_errors():
     assert is_out_of_files(OSError(errno.ENFILE, "Too many open files in system"))
     assert is_out_of_files(ImportError("libx.so: cannot open shared object file: Too many open files"))
-    error = raised(refused_within)
-    assert status_of(error) == OUT_OF_LIMITS
-    assert sentence_of(error) == "too many open files (an image cannot be read); raise the limit (ulimit -n)"
+    assert status_of(unreadable()) == OUT_OF_LIMITS
+    assert sentence_of(unreadable()) == "too many open files (an image cannot be read); raise the limit (ulimit -n)"
     assert not is_out_of_files(FileNotFoundError(errno.ENOENT, "No such file"))
     looped = RuntimeError("one")
     looped.__context__ = RuntimeError("two")

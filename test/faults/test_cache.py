@@ -13,6 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from petlesion import entry
+from petlesion.inference.tile_files import HEAD, NAME
 from test.faults import runs
 from test.faults.images import FINE
 from test.faults.place import SLUG, Fault, sound
@@ -121,13 +122,15 @@ def test_a_folder_that_is_a_file(place, capsys):
 
 
 def test_a_disk_on_which_a_mask_has_room_and_a_tile_has_none(place, forks):
-    """A tile has 16 kB, the mask and its report less than 8."""
+    """A tile has 16 kB; the mask, its report and a prepared channel have less than 8."""
     fault = with_cache(place)
     status, stderr = forks.run(place.arguments(fault), place.root, FSIZE=8000)
     lines, tiles = checked(place, fault, status, lines_of(stderr), {})
     assert tiles == ALL
     assert any(line.startswith("warning: nothing more is kept for the next step") for line in lines)
-    assert list((place.root / "cache").iterdir()) == []
+    left = list((place.root / "cache").iterdir())
+    assert left
+    assert all(NAME.fullmatch(file.name) and HEAD < file.stat().st_size < 8000 for file in left)
 
 
 @pytest.mark.parametrize("inside", [f"images/{SLUG}", f"images/{SLUG}/cache", "images", "images/../images/x"])
