@@ -37,10 +37,12 @@ def staged(path: Path, staging: Path | None = None) -> Iterator[Path]:
     with draft_folder(home) as folder:
         draft = folder / path.name
         yield draft
-        _flush(draft)
+        with _opened(draft) as descriptor:
+            os.fsync(descriptor)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(path)
-        _flush(path.parent)
+        with _opened(path.parent) as descriptor:  # opened before: once the file is in its place, little can fail
+            draft.replace(path)
+            os.fsync(descriptor)
 
 
 @contextmanager
@@ -52,7 +54,8 @@ def draft_folder(home: Path) -> Iterator[Path]:
     """
     _remove_stale(home)
     while True:
-        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=home) as folder:
+        # What cannot be removed now, the next run removes: it is no reason to call what is in its place a failure.
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=home, ignore_cleanup_errors=True) as folder:
             descriptor = _locked(folder)
             if descriptor is None:
                 continue
@@ -92,10 +95,11 @@ def _remove_stale(home: Path) -> None:
                 os.close(descriptor)
 
 
-def _flush(path: Path) -> None:
-    """Bring a file's bytes, or a folder's names, to the disk."""
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A file or a folder, to bring its bytes or its names to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The container's entry: from the sockets to the sockets, and from every error to its exit status.
 
-Exit status: 0 done, 2 usage, 3 bad input, 4 model, 5 out of time or memory with no mask, 6 output, 70 internal,
+Exit status: 0 done, 2 usage, 3 bad input, 4 model, 5 out of time, memory or files with no mask, 6 output, 70 internal,
 143 terminated. The last line on stderr is one plain sentence, with the trace of an internal error before it.
 """
 
@@ -14,16 +14,16 @@ import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from petlesion.case import CaseError
 from petlesion.desk import Desk, SocketDesk
 from petlesion.fallback import threshold_mask
-from petlesion.images import OutputError, shown
+from petlesion.images import shown
 from petlesion.inference.allocator import take_workspaces
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.networks import check_models
 from petlesion.inference.plans import read_plans
+from petlesion.inference.tile_files import TileFiles
 from petlesion.inference.weights import ModelEntry, ModelStore, WeightsError
-from petlesion.limits import Limits, Terminated
+from petlesion.limits import Limits, Terminated, check_open_files
 from petlesion.options import RunOptions, add_run_options, add_server_options, add_socket_options, run_options
 from petlesion.outcome import DONE, INTERNAL, OUTPUT, TERMINATED, Ending, sentence_of, status_of
 from petlesion.pipeline import segment
@@ -89,6 +89,7 @@ def answer(
     """
     try:
         with sigterm_raises() as termination:
+            check_open_files()
             take_workspaces()
             ending = _process(options, desk, store, observer or ProgressLine())
         return replace(ending, status=TERMINATED) if termination.came else ending
@@ -130,7 +131,8 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None, observer
     warnings += admission.warnings
     for warning in warnings:
         LOG.warning("warning: %s", warning)
-    result = segment(admission.case, store, options.limits, options.recipe, observer)
+    memory = None if options.cache is None else TileFiles.open(options.cache)
+    result = segment(admission.case, store, options.limits, options.recipe, observer, memory=memory)
     for doubt in result.tracer.doubts if result.tracer else ():
         LOG.warning("warning: %s", doubt)
         warnings += (doubt,)
@@ -139,6 +141,9 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None, observer
     path = desk.write(result.mask, admission.case.name, report, admission.case)
     sentence = f"{len(result.lesions)} lesions, {report['tmtv_ml']:.1f} ml in all: {shown(path)}"
     LOG.info("%s", sentence)
+    if memory is not None:
+        counts = [stage.tiles for stage in result.stages if stage.tiles]
+        LOG.info("tiles: %d computed, %d reused", sum(n.computed for n in counts), sum(n.reused for n in counts))
     if result.stopped:
         sentence = f"stopped early ({result.stopped}); the mask is that of the finished sweeps"
         LOG.warning("petlesion: %s", sentence)
@@ -208,7 +213,7 @@ def _write_fallback(options: RunOptions, desk: Desk, error: BaseException) -> bo
             warnings=warnings,
         )
         desk.write(mask, name, report)
-    except (CaseError, OutputError, MemoryError) as second:
+    except Exception as second:  # noqa: BLE001 - whatever it is, the first error is the one to end by
         LOG.error("no fallback either: %s", sentence_of(second))  # noqa: TRY400 - a sentence, not a trace
         return False
     LOG.warning("fallback: %s, because: %s", how, sentence_of(error))

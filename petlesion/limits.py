@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -15,16 +17,17 @@ class UsageError(ValueError):
 
 
 ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "start new thread")  # its stack is memory
+OPEN_FILES = 16  # files that a case has open at a time, with those of a server's call; it needs 3 by itself
 
 
 class OutOfLimitsError(RuntimeError):
-    """Time or memory ended before there was any mask. Its text states rule, offence and remedy.
+    """Time or memory ended before there was any mask, or no file can be opened. States rule, offence and remedy.
 
     Attributes:
-        ended: Which of the two; "terminated" where an ensemble was left out for SIGTERM.
+        ended: Which of them; "terminated" where an ensemble was left out for SIGTERM.
     """
 
-    def __init__(self, text: str, ended: Literal["time", "memory", "terminated"] = "time") -> None:
+    def __init__(self, text: str, ended: Literal["time", "memory", "files", "terminated"] = "time") -> None:
         super().__init__(text)
         self.ended = ended
 
@@ -35,6 +38,42 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and any(sign in text for sign in ALLOCATOR_REFUSALS)
+
+
+def is_out_of_files(error: BaseException) -> bool:
+    """Whether an error, or one that it came of, is the system's refusal to open one more file."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        refused = isinstance(one, OSError) and one.errno in {errno.EMFILE, errno.ENFILE}
+        if refused or os.strerror(errno.EMFILE) in str(one):
+            return True
+        one = one.__cause__ or one.__context__
+    return False
+
+
+def check_open_files(least: int = OPEN_FILES) -> None:
+    """Refuse, before any work, a process that can open fewer than `least` more files.
+
+    Without, what fails first would depend on which file comes last: an image, the weights, a module, the mask.
+
+    Raises:
+        OutOfLimitsError: With the remedy.
+    """
+    opened: list[int] = []
+    try:
+        while len(opened) < least:
+            opened += os.pipe()  # of the operating system alone: no file need be there
+    except OSError as error:
+        raise OutOfLimitsError(
+            f"too many open files: a case needs {least} that can be opened, and {len(opened)} can ({error.strerror}); "
+            "raise the limit (ulimit -n)",
+            "files",
+        ) from error
+    finally:
+        for number in opened:
+            os.close(number)
 
 
 class Terminated(BaseException):

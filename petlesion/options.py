@@ -35,6 +35,7 @@ class RunOptions:
         limits: Time, device and depth.
         reading: How lenient the reading of a case is.
         on_error: "fail" writes no mask on an error; "mask" writes the best there is.
+        cache: Folder in which a case leaves what the next step of it can reuse; None leaves nothing.
     """
 
     recipe: Recipe
@@ -42,6 +43,7 @@ class RunOptions:
     limits: Limits
     reading: ReadOptions
     on_error: OnError
+    cache: Path | None = None
 
 
 def add_socket_options(parser: argparse.ArgumentParser) -> None:
@@ -112,6 +114,8 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail", *, 
         parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
     add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
         "status, or the best mask there is (default: %(default)s)")  # fmt: skip
+    add("--cache", type=Path, metavar="DIR", help="folder that keeps what the next step of the same case, with other "
+        "clicks, can reuse: at most 4 GB, and the mask is the same (default: none)")  # fmt: skip
 
 
 def _add_dicom_options(parser: argparse.ArgumentParser) -> None:
@@ -161,8 +165,17 @@ def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
         points_unit=arguments.points,
         dicom=DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS}),
     )
-    recipe = RECIPES[arguments.recipe]
-    return RunOptions(recipe, arguments.weights, limits, reading, cast("OnError", arguments.on_error))
+    recipe, on_error = RECIPES[arguments.recipe], cast("OnError", arguments.on_error)
+    return RunOptions(recipe, arguments.weights, limits, reading, on_error, _cache(arguments))
+
+
+def _cache(arguments: argparse.Namespace) -> Path | None:
+    """The folder of --cache, which may lie anywhere but among the images that the platform takes."""
+    cache: Path | None = arguments.cache
+    output: Path | None = getattr(arguments, "output", None)
+    if cache and output and cache.resolve().is_relative_to((output / "images").resolve()):
+        raise ValueError(f"--cache lies outside of the results; {cache} is inside {output / 'images'}: choose another")
+    return cache
 
 
 def _depth(text: str) -> Depth:

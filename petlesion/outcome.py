@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a run ends: the exit status of each error, and its one plain sentence.
 
-0 done, 2 usage, 3 bad input, 4 model, 5 out of time or memory with no mask, 6 output, 70 internal, 143 terminated.
+0 done, 2 usage, 3 bad input, 4 model, 5 out of time, memory or files with no mask, 6 output, 70 internal,
+143 terminated.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from petlesion.inference.manifest import WeightsError
 from petlesion.inference.nnunet_plans import PlansError
 from petlesion.inference.plan import PlanError
 from petlesion.inference.preprocess import PrepareError
-from petlesion.limits import OutOfLimitsError, Terminated, UsageError, is_out_of_memory
+from petlesion.limits import OutOfLimitsError, Terminated, UsageError, is_out_of_files, is_out_of_memory
 from petlesion.metrics import MetricError
 from petlesion.volume import GridError
 
@@ -56,7 +57,7 @@ class Ending:
 
 def status_of(error: BaseException) -> int:
     """The exit status that an error ends in; 70 for one that nobody foresaw."""
-    if is_out_of_memory(error):
+    if is_out_of_memory(error) or is_out_of_files(error):
         return OUT_OF_LIMITS
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), INTERNAL)
 
@@ -68,4 +69,6 @@ def sentence_of(error: BaseException) -> str:
         text = f"{text[: LONGEST_SENTENCE // 2]} ... {text[-LONGEST_SENTENCE // 4 :]}"
     if is_out_of_memory(error):
         return f"out of memory ({text}); give the process more"
+    if is_out_of_files(error) and not isinstance(error, OutOfLimitsError):
+        return f"too many open files ({text}); raise the limit (ulimit -n)"
     return text if status_of(error) != INTERNAL else f"internal error, {type(error).__name__}: {text}"

@@ -25,7 +25,7 @@ from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, prepare_input, read_plans, share_input, stage_box
 from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tile_memory import Recalling, TileMemory
-from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
+from petlesion.inference.tracer import TracerCall, load_tracer_networks, recall_tracer
 from petlesion.inference.upright import Turn
 from petlesion.lesions import LesionMask, measure_lesions
 from petlesion.limits import Device, Limits, OutOfLimitsError, Terminated
@@ -152,8 +152,10 @@ class _Run:
         if not self.recipe.routes_by_tracer:
             return None
         with self.timed("tracer"):
-            networks = load_tracer_networks(self.store, self.store.entry(self.recipe.name, "tracer"), self.device)
-            call = call_tracer(self.case.pet_suv, networks)
+            entry, pet = self.store.entry(self.recipe.name, "tracer"), self.case.pet_suv
+            call = recall_tracer(
+                pet, entry, self.device, self.memory, lambda: load_tracer_networks(self.store, entry, self.device)
+            )
         LOG.info("tracer: %s, %d of %d votes", call.tracer, call.votes.count(call.tracer), len(call.votes))
         return call.with_record(self.case.recorded_tracer)
 
@@ -180,7 +182,7 @@ class _Run:
         crop = self.recipe.body_crop if self.limits.body_crop is None else self.limits.body_crop
         with self.timed("prepare"):
             box = stage_box(self.case, plans, self.limits.tile_step or stage.tile_step, stage.window) if crop else None
-            return prepare_input(channels, self.case.grid, plans[0], box)
+            return prepare_input(channels, self.case.grid, plans[0], box, self.memory)
 
     def plan(self, stage: Stage, model: ModelEntry, prepared: ModelInput) -> InferencePlan:
         """Folds, flips and tile step, from what the networks will sweep and what the user allows."""

@@ -104,6 +104,8 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             found[name] = "not installed as a package"
+        except OSError:
+            found[name] = "cannot be read"
     return found
 
 

@@ -191,15 +191,16 @@ def _parse_model(model: object, where: str) -> ModelEntry:
     """One model of the manifest, each field checked for its type."""
     fields = _fields(model, where)
     architecture = str(fields.get("architecture"))
-    if lacking := [key for key in DESCRIBED_BY.get(architecture, ()) if not fields.get(key)]:
+    kept = DESCRIBED_BY.get(architecture, ())  # fields that do not apply are left out, as in writing
+    if lacking := [key for key in kept if not fields.get(key)]:
         raise WeightsError(f"{where}: a model of the architecture {architecture} needs {lacking}")
-    optional = {key: _typed(fields, key, str, where) for key in DESCRIPTIONS if key in fields}
+    optional = {key: _typed(fields, key, str, where) for key in kept}
     words = {key: _typed(fields, key, str, where) for key in WORDS}
     try:
         return ModelEntry(
             architecture=cast("Architecture", _typed(fields, "architecture", str, where)),
             channels=_listed(fields, "channels", str, where),
-            mirror_axes=_listed(fields, "mirror_axes", int, where) if "mirror_axes" in fields else (0, 1, 2),
+            mirror_axes=_listed(fields, "mirror_axes", int, where) if kept and "mirror_axes" in fields else (0, 1, 2),
             synthetic=_typed(fields, "synthetic", bool, where),
             folds=tuple(
                 _parse_fold(fold, f"{where}.folds[{i}]") for i, fold in enumerate(_typed(fields, "folds", list, where))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from petlesion.case import PetCtCase
     from petlesion.inference.body import Box
+    from petlesion.inference.tile_memory import TileMemory
     from petlesion.inference.tiles import SlidingWindow
     from petlesion.inference.weights import ModelEntry, ModelStore
     from petlesion.volume import Grid
@@ -41,16 +42,22 @@ def read_plans(store: ModelStore, entry: ModelEntry) -> Plans:
 
 
 def prepare_input(
-    channels: Sequence[NDArray[np.float32]], grid: Grid, plans: Plans, box: Box | None = None
+    channels: Sequence[NDArray[np.float32]],
+    grid: Grid,
+    plans: Plans,
+    box: Box | None = None,
+    memory: TileMemory | None = None,
 ) -> ModelInput:
     """Bring channels on the PET's grid, each float32, (Z, Y, X), to the networks' grid.
+
+    Those of nnU-Net's models that `memory` holds are taken from there.
 
     Raises:
         PrepareError: When the channels are not as many as the plans have, or differ in shape.
     """
     if isinstance(plans, MonaiPlans):
         return prepare_monai(channels, grid, plans, box)
-    return prepare(channels, grid.spacing_zyx_mm, plans, box)
+    return prepare(channels, grid.spacing_zyx_mm, plans, box, memory)
 
 
 def ruler_of(plans: Plans, grid: Grid, step: float, window: SlidingWindow) -> TileRuler:

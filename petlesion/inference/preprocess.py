@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cc3d
 import numpy as np
+import torch
 
 from petlesion.inference.body import Box
-from petlesion.inference.normalize import Scaling, Scheme
+from petlesion.inference.normalize import Normalization, Scaling, Scheme
 from petlesion.inference.resample import Resampling, resample, resampled_shape
+from petlesion.inference.tile_memory import key_of, machinery, recall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
     from numpy.typing import NDArray
 
     from petlesion.inference.nnunet_plans import NnunetPlans
+    from petlesion.inference.tile_memory import TileMemory
     from petlesion.volume import Index, Triple
 
+CPU = torch.device("cpu")  # where inputs are prepared
 OUTSIDE_LOGIT = -30.0  # a probability of 1e-13: background, and finite
 
 
@@ -69,6 +73,7 @@ def prepare(
     spacing_zyx_mm: Triple,
     plans: NnunetPlans,
     box: Box | None = None,
+    memory: TileMemory | None = None,
 ) -> ModelInput:
     """Bring the channels of a case to the network's grid.
 
@@ -77,6 +82,7 @@ def prepare(
         spacing_zyx_mm: Spacing of the PET's grid, (z, y, x), in mm.
         plans: nnU-Net's plans.
         box: The part of the grid to prepare; None takes all of it. Statistics are always those of all of it.
+        memory: Where channels that were brought there before are found again; see `tile_memory`.
 
     Raises:
         PrepareError: When the number of channels is not the plans', or the channels differ in shape.
@@ -87,15 +93,32 @@ def prepare(
     mask = _nonzero_mask(channels) if any(_is_masked(plans, i) for i in range(len(channels))) else None
     there, back = _ways(region.shape_zyx, spacing_zyx_mm, plans)
     array = np.empty((len(channels), *there.new_shape), dtype=np.float32)
-    for i, channel in enumerate(channels):
-        inside = mask if _is_masked(plans, i) else None
-        scaling = Scaling.of(plans.normalizations[i], channel[filled.slices], _part(inside, filled))
-        work = array[i] if there.is_identity else np.empty(there.old_shape, dtype=np.float32)
-        np.copyto(work, channel[region.slices].transpose(plans.transpose_forward), casting="same_kind")
-        scaling.apply(work, _part(inside, region, plans.transpose_forward))
-        if not there.is_identity:
-            resample(work, there, array[i])
+    way = (filled, region, plans.transpose_forward, there)
+    for i, (channel, rule) in enumerate(zip(channels, plans.normalizations, strict=True)):
+        if memory is None or there.is_identity or _is_masked(plans, i):
+            _bring(channel, mask if _is_masked(plans, i) else None, rule, way, array[i])
+        else:
+            key = partial(key_of, "channel", repr((rule, way)), machinery(CPU), array=channel)
+            array[i] = recall(memory, key, partial(_bring, channel, None, rule, way, array[i]))
     return ModelInput(array, shape, region, plans.transpose_forward, back)
+
+
+def _bring(
+    channel: NDArray[np.float32],
+    inside: NDArray[np.bool_] | None,
+    rule: Normalization,
+    way: tuple[Box, Box, Index, Resampling],
+    place: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Bring one channel to its `place`, which is returned, by the `way`: what is not zero, what is wanted, the axes."""
+    filled, region, axes, there = way
+    scaling = Scaling.of(rule, channel[filled.slices], _part(inside, filled))
+    work = place if there.is_identity else np.empty(there.old_shape, dtype=np.float32)
+    np.copyto(work, channel[region.slices].transpose(axes), casting="same_kind")
+    scaling.apply(work, _part(inside, region, axes))
+    if not there.is_identity:
+        resample(work, there, place)
+    return place
 
 
 def restore(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> NDArray[np.bool_]:

@@ -26,6 +26,8 @@ from torch import nn
 from petlesion import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 LIMIT_BYTES = 2 << 30
@@ -105,7 +107,7 @@ class Recalling(nn.Module):
         """The network's answer to a tile."""
         key = self._key(tile)
         found = self._memory.get(key)
-        if found is not None:
+        if found is not None and found.shape == (1, 1, *tile.shape[2:]):
             self.reused += 1
             return torch.tensor(found, device=tile.device)
         logit: torch.Tensor = self.network(tile)
@@ -116,6 +118,19 @@ class Recalling(nn.Module):
     def _key(self, tile: torch.Tensor) -> bytes:
         types = sorted({str(tensor.dtype) for tensor in self.network.state_dict(keep_vars=True).values()})
         return key_of("tile", self._identity, types, _laid_out(tile), machinery(tile.device), array=_array_of(tile))
+
+
+def recall(
+    memory: TileMemory | None, key: Callable[[], bytes], compute: Callable[[], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """What the memory holds under a key; else what is computed, which it is given. Without a memory all is computed."""
+    if memory is None:
+        return compute()
+    found = memory.get(name := key())
+    if found is None:
+        found = compute()
+        memory.put(name, found)
+    return found
 
 
 def key_of(*what: object, array: NDArray[np.generic]) -> bytes:

@@ -21,12 +21,14 @@ from torch import nn
 
 from petlesion.case import Tracer
 from petlesion.inference.manifest import ModelEntry, WeightsError
+from petlesion.inference.tile_memory import key_of, machinery, recall
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
+    from petlesion.inference.tile_memory import TileMemory
     from petlesion.inference.weights import ModelStore
     from petlesion.volume import Volume
 
@@ -112,6 +114,36 @@ def call_tracer(pet_suv: Volume, networks: Mapping[int, nn.Module]) -> TracerCal
     mip = torch.from_numpy(mip_image(pet_suv))[None, None].to(next(first.parameters()).device)
     with torch.inference_mode():
         return vote(tuple(float(torch.sigmoid(networks[fold](mip))) for fold in sorted(networks)))
+
+
+def recall_tracer(
+    pet_suv: Volume,
+    entry: ModelEntry,
+    device: torch.device,
+    memory: TileMemory | None,
+    load: Callable[[], Mapping[int, nn.Module]],
+) -> TracerCall:
+    """The vote, taken from the memory where that holds it for the same PET, weights and machinery.
+
+    Args:
+        pet_suv: PET in SUV, (Z, Y, X).
+        entry: The tracer's model.
+        device: Where its networks run.
+        memory: See `tile_memory`; None where there is none.
+        load: Gives the networks where they are needed.
+
+    Raises:
+        WeightsError: When there is no network, or it cannot be loaded.
+    """
+
+    def key() -> bytes:
+        hashes = [fold.sha256 for fold in entry.folds]
+        return key_of("tracer", hashes, pet_suv.grid.spacing_mm, machinery(device), array=pet_suv.array_zyx)
+
+    def compute() -> NDArray[np.float32]:
+        return np.array(call_tracer(pet_suv, load()).probabilities, np.float32)  # what they were: it loses nothing
+
+    return vote(tuple(map(float, recall(memory, key, compute))))
 
 
 def vote(probabilities: tuple[float, ...]) -> TracerCall:

@@ -17,6 +17,7 @@ from petlesion.inference.preprocess import (
     restore,
     restore_logit,
 )
+from petlesion.inference.tile_memory import MemoryTiles
 from test.nnunet_reference import toy_dataset, toy_plans
 
 SPACING_MM = (3.0, 2.0, 1.0)
@@ -155,3 +156,27 @@ def test_a_logit_must_be_on_the_networks_grid():
     given_input = prepare([counting((2, 3, 4))], SPACING_MM, plans_of())
     with pytest.raises(PrepareError, match=r"\(2, 3, 4\)"):
         restore(np.zeros((2, 3, 5), np.float32), given_input)
+
+
+def test_channels_that_were_prepared_before_are_found_and_others_are_not():
+    def prepared(ct, pet, schemes, box=None, into=None):
+        plans = NnunetPlans.parse(toy_plans(schemes=schemes), toy_dataset(), "3d_fullres")
+        return prepare((ct, pet, clicks), (6.0, 4.0, 4.0), plans, box, into).array_czyx
+
+    rng, memory = np.random.default_rng(0), MemoryTiles()
+    ct, pet, clicks = (rng.normal(size=(8, 10, 12)).astype(np.float32) for _ in range(3))
+    given = ("CTNormalization", "ZScoreNormalization", "NoNormalization")
+    box = Box((1, 1, 1), (7, 9, 11))
+    cases = [  # arguments, and how many channels are new
+        ((ct, pet, given), 3),
+        ((ct, pet, given), 0),
+        ((ct, ct, given), 1),  # by another rule
+        ((ct, pet, given, box), 3),
+        ((pet, pet, given), 1),
+        ((ct, pet, ("NoNormalization", *given[1:])), 1),
+    ]
+    for arguments, n_new in cases:
+        before = len(memory.held)
+        recalled = prepared(*arguments, into=memory)
+        assert recalled.tobytes() == prepared(*arguments).tobytes()
+        assert len(memory.held) - before == n_new
