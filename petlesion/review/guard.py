@@ -117,7 +117,8 @@ async def _bounded_body(receive: Receive) -> bytes | None:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        part: bytes = message.get("body", b"")
+        body += part
         if len(body) > BODY_BYTES:
             return None
         if message["type"] != "http.request" or not message.get("more_body", False):
