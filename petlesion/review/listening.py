@@ -42,6 +42,7 @@ def listening(make: Callable[[int], ASGIApp], port: int) -> Iterator[int]:
             raise UsageError(
                 f"a review listens on a free port; {port} cannot be had: {reason(error)}; choose with --port"
             ) from None
+        ear.listen()  # whoever comes before the server is ready waits
         there = int(ear.getsockname()[1])
         server = uvicorn.Server(_configuration(make(there)))
         thread = threading.Thread(target=server.run, args=([ear],), name="review", daemon=True)
