@@ -136,6 +136,7 @@ def _stage(stage: StageRecord) -> Json:
         "sweeps_done": [{"fold": fold, "flip": list(flip)} for fold, flip in stage.sweeps],
         "seconds_by_sweep": [round(s, 3) for s in stage.seconds],
         "stopped": stage.stopped,
+        **({"tiles": {"computed": stage.tiles.computed, "reused": stage.tiles.reused}} if stage.tiles else {}),
     }
 
 

@@ -28,6 +28,7 @@ LAYERS = (
     {"pipeline"},
     {"options", "progress", "report", "page", "dicom_out"},
     {"outcome", "entry", "desk", "calls", "server", "service"},
+    {"review"},
     {"commands"},
     {"cli", "__main__", "process"},
 )
@@ -46,6 +47,8 @@ NEVER_FOR_A_CASE = {
     "requests",
     "highdicom",
     "pydicom",
+    "starlette",
+    "uvicorn",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

@@ -71,6 +71,21 @@ class SourceSeries:
             raise SeriesError(f"a PET series lies in a folder; {shown(folder)} is none that can be read") from None
         return cls.of(one for path in files if (one := _header(path)) is not None)
 
+    @classmethod
+    def below(cls, folder: Path, uid: str) -> SourceSeries:
+        """The slices of one series among all files below a folder.
+
+        Args:
+            folder: That of a study, nested as it may be.
+            uid: Series Instance UID of its PET.
+
+        Raises:
+            SeriesError: When the PET series is not there, or is no series of single slices.
+        """
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        headers = (one for path in files if (one := _header(path)) is not None)
+        return cls.of(one for one in headers if str(one.get("SeriesInstanceUID", "")) == uid)
+
     def planes(self, mask: Volume) -> NDArray[Any]:
         """The mask's values in the pixels of each slice, (slices, rows, columns).
 
