@@ -31,18 +31,18 @@ function row(lesion, { goTo, keep }) {
   return made;
 }
 
-/** @param {{number: number, tmtv_ml: number, tlg: number, dmax_mm: number}} totals */
+/** @param {{number: number, tmtv_ml: number, tlg: number, dmax_mm: number | null}} totals */
 export function showTotals({ number, tmtv_ml: volume, tlg, dmax_mm: dmax }) {
   const unit = (text) => element("small", {}, text);
   fill(find("#totals"), terms([
     ["Lesions", String(number)],
     ["TMTV", digits(volume), unit("ml")],
     ["TLG", digits(tlg), unit("ml")],
-    ["Dmax", digits(dmax / 10), unit("cm")],
+    ["Dmax", digits(dmax === null ? null : dmax / 10), unit("cm")],
   ]));
 }
 
-/** Three figures that count; none after the point from 100 on. */
+/** Three figures that count; none after the point from 100 on; a dash for what is not known. */
 export function digits(value) {
   if (value === null || !Number.isFinite(value)) return "\u2013";
   return value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2);

@@ -8,7 +8,7 @@
 /** @type {Palette[]} */
 export const PALETTES = [
   { name: "hot", label: "Hot iron", stops: [[0, "#000000"], [96, "#b01000"], [176, "#ff9a1a"], [255, "#fffbe6"]] },
-  { name: "grey", label: "Inverted grey", stops: [[0, "#f4f6f8"], [255, "#000000"]] },
+  { name: "grey", label: "Inverted grey", stops: [[0, "#e6eaee"], [255, "#000000"]] },
   {
     name: "inferno",
     label: "Inferno",

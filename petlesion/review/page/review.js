@@ -14,7 +14,7 @@ import { Overlay } from "./overlay.js";
 import { onStillClick } from "./pointer.js";
 import { Session } from "./session.js";
 import { Slices } from "./slices.js";
-import { outcome, say, showCase, showLocation, showProgress } from "./words.js";
+import { outcome, say, showCase, summary, showLocation, showProgress } from "./words.js";
 
 class Review {
   #slices = new Slices(find("#slices"));
@@ -39,6 +39,7 @@ class Review {
     this.#goToStart();
     find("#loading").hidden = true;
     document.body.dataset.ready = "true";
+    if (this.#session.isFree) say(summary(this.#session.state));
   }
 
   #listen() {
@@ -51,6 +52,7 @@ class Review {
     find("#redo").addEventListener("click", () => this.#redo());
     find("#save").addEventListener("click", () => this.#save());
     find("#show-help").addEventListener("click", () => find("#help").showModal());
+    find("#close-help").addEventListener("click", () => find("#help").close());
     const commands = { actions: this.#actions(), move: (steps) => this.#move(steps), place: () => this.#placeHere() };
     listen(commands, { areSingleKeysOn: () => find("#single-keys").checked });
   }
@@ -150,6 +152,7 @@ class Review {
       say("Please wait: the mask is being computed.");
       return;
     }
+    say("Saving.");
     try {
       const { files, folder } = await save();
       say(`Saved in ${folder}: ${files.join(", ")}.`);
@@ -161,7 +164,7 @@ class Review {
   // --- what the server says ------------------------------------------------------------------------------------------
 
   async #show(state, before) {
-    showProgress(state);
+    if (state.busy) showProgress(state);
     setAvailable(find("#undo"), state.can_undo && !state.busy);
     setAvailable(find("#redo"), state.can_redo && !state.busy);
     setAvailable(find("#save"), !state.busy);
@@ -170,6 +173,8 @@ class Review {
     this.#mip.lesions = state.lesions;
     this.#showLists(state);
     await this.#takeMask(state.revision);
+    showProgress(state);
+    document.body.dataset.revision = String(state.revision);
     this.#showHere();
     if (before?.busy && !state.busy) say(outcome(state));
     else if (state.message) say(state.message);

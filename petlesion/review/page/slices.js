@@ -28,7 +28,7 @@ const LAYOUTS = {
   sagittal: [{ sliceType: 2, position: [0, 0, 1, 1] }],
 };
 const OPTIONS = {
-  backColor: [0.035, 0.045, 0.055, 1],
+  backColor: [0, 0, 0, 1],
   clipPlaneHotKey: "",
   crosshairWidth: 0,
   cycleClipPlaneHotKey: "",

@@ -43,9 +43,17 @@ export function showProgress({ busy, progress }) {
  * The sentence at the end of a run.
  * @param {import("./client.js").State} state
  */
-export function outcome({ message, seconds, tiles, totals }) {
+export function outcome(state) {
+  const { message, seconds, tiles } = state;
   const time = seconds === null ? "" : ` in ${digits(seconds)} s`;
   const share = tiles ? ` (${tiles.computed} of ${tiles.computed + tiles.reused} tiles computed)` : "";
-  const found = `${totals.number} ${totals.number === 1 ? "lesion" : "lesions"}, TMTV ${digits(totals.tmtv_ml)} ml`;
-  return message || `Mask updated${time}${share}: ${found}.`;
+  return message || `Mask updated${time}${share}: ${summary(state)}`;
+}
+
+/**
+ * The totals in a sentence.
+ * @param {import("./client.js").State} state
+ */
+export function summary({ totals: { number, tmtv_ml: volume } }) {
+  return `${number} ${number === 1 ? "lesion" : "lesions"}, TMTV ${digits(volume)} ml.`;
 }
