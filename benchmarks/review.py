@@ -4,10 +4,10 @@
     python -m benchmarks.review --ct CT --pet PET [--clicks 4] [--depth 1] [--threads 2] [--check] [--json FILE]
 
 Opens the case as the review does (reading and weights apart: `open`), asks for the first answer, which is to no clicks,
-then sets clicks one after the other: tumour clicks on the hottest voxel that is neither in the mask nor within 5 cm of a
-former click, and last a background click on the hottest voxel in the mask. Printed for each answer as it comes: seconds
-on the clock, CPU seconds of the process (all threads), tiles computed and reused, lesions. With --check each mask is
-compared with that of `pipeline.segment` without memory, voxel for voxel.
+then sets clicks one after the other: tumour clicks on the hottest voxel that is neither in the mask nor within 5 cm of
+a former click, and last a background click on the hottest voxel in the mask. Printed for each answer as it comes:
+seconds on the clock, CPU seconds of the process (all threads), tiles computed and reused, lesions. With --check each
+mask is compared with that of `pipeline.segment` without memory, voxel for voxel.
 """
 
 from __future__ import annotations
