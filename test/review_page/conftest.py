@@ -63,7 +63,8 @@ class Visit:
         """Wait until nothing is under way and what was asked for is drawn."""
         self.page.wait_for_selector("body[data-busy=false]", timeout=30_000)
         self.page.wait_for_selector(f"body[data-revision='{self.server.room.revision}']", timeout=30_000)
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        for _ in range(3):  # colours, slices, marks
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")
 
     def hears(self, words):
         """Wait until the page says something that begins so."""

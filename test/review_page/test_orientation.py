@@ -45,8 +45,9 @@ def spot_case(direction):
     spot = image.TransformPhysicalPointToIndex((middle + RIGHT_FRONT_HEAD_MM).tolist())
     pet = dark.array_zyx.copy()
     pet[spot[::-1]] = 10.0
-    ct = Volume(np.full(SIZE[::-1], -1000.0, np.float32), grid)
-    return Admission(PetCtCase("spot", ct, Volume(pet, grid))), tuple(spot)
+    ct = np.full(SIZE[::-1], -1000.0, np.float32)
+    ct[7:-6, 7:-6, 7:-6] = 0.0  # tissue; the page draws it with a margin of four voxels, and leaves out three and two
+    return Admission(PetCtCase("spot", Volume(ct, grid), Volume(pet, grid))), tuple(spot)
 
 
 def picture(page, selector, tmp_path):

@@ -15,9 +15,6 @@
  *   ct_window_hu: [number, number], version: string}} Case
  */
 
-export const CT_PATH = "/api/ct.nii.gz";
-export const PET_PATH = "/api/pet.nii.gz";
-
 /** @returns {Promise<Case>} */
 export const getCase = () => json("/api/case");
 
@@ -41,6 +38,12 @@ export const save = () => json("/api/save", {});
 
 /** @returns {Promise<ArrayBuffer>} the mask of a revision, gzip NIfTI */
 export const getMask = async (revision) => (await answer(`/api/mask.nii.gz?revision=${revision}`)).arrayBuffer();
+
+/** @returns {Promise<ArrayBuffer>} HU on the PET's grid, gzip NIfTI */
+export const getCt = async () => (await answer("/api/ct.nii.gz")).arrayBuffer();
+
+/** @returns {Promise<ArrayBuffer>} SUV, gzip NIfTI */
+export const getPet = async () => (await answer("/api/pet.nii.gz")).arrayBuffer();
 
 async function json(path, body) {
   return (await answer(path, body)).json();

@@ -8,10 +8,12 @@
  * @typedef {{plane: string, place: (voxel: Triple) => [number, number]}} Tile  place: pixels of the page within the canvas
  */
 import { clamped, toMm, toVoxel } from "./grid.js";
-import { CT_PATH, PET_PATH } from "./client.js";
+import { bodyBox } from "./body.js";
+import { getCt, getPet } from "./client.js";
 import { addPalettes } from "./palettes.js";
 import { PLANES } from "./planes.js";
-import { Niivue } from "./niivue.js";
+import { cropped, readVolume } from "./nifti.js";
+import { Niivue, NVImage } from "./niivue.js";
 
 const CT = 0;
 const PET = 1;
@@ -48,6 +50,15 @@ export class Slices {
   #niivue = new Niivue(OPTIONS);
   #canvas;
   #layout = "all";
+  /** @type {import("./nifti.js").Box} the part that NiiVue has */
+  #box;
+  #due = 0;
+  /** @type {Grid} of the PET */
+  grid;
+  /** SUV of every voxel, x fastest. @type {Float32Array} */
+  petSuv;
+  /** HU of every voxel, x fastest. @type {Int16Array} */
+  ctHu;
   /** Called after everything that moves what is seen. */
   onChange = () => {};
 
@@ -64,33 +75,16 @@ export class Slices {
     const niivue = this.#niivue;
     await niivue.attachToCanvas(this.#canvas);
     addPalettes(niivue);
-    const [ctLow, ctHigh] = study.ct_window_hu;
-    const [petLow, petHigh] = study.pet_window_suv;
-    await niivue.loadVolumes([
-      { url: CT_PATH, name: "ct.nii.gz", colormap: "gray", cal_min: ctLow, cal_max: ctHigh },
-      { url: PET_PATH, name: "pet.nii.gz", colormap: "gray", cal_min: petLow, cal_max: petHigh },
-    ]);
+    const [ct, pet] = await Promise.all([getCt().then(readVolume), getPet().then(readVolume)]);
+    [this.grid, this.petSuv, this.ctHu] = [pet.grid, pet.values, ct.values];
+    this.#box = bodyBox(ct);
     niivue.setCustomLayout(LAYOUTS.all);
+    niivue.addVolume(await NVImage.new(cropped(ct, this.#box), "ct.nii", "gray", 1, null, ...study.ct_window_hu));
+    niivue.addVolume(await NVImage.new(cropped(pet, this.#box), "pet.nii", "gray", 1, null, ...study.pet_window_suv));
     niivue.onLocationChange = () => this.onChange();
     this.#canvas.addEventListener("dblclick", (event) => event.stopImmediatePropagation(), { capture: true });
     this.#canvas.addEventListener("wheel", (event) => this.#zoomByWheel(event), { capture: true });
     new ResizeObserver(() => requestAnimationFrame(() => this.onChange())).observe(this.#canvas);
-  }
-
-  /** @returns {Grid} */
-  get grid() {
-    const { hdr } = this.#niivue.volumes[PET];
-    return { size: hdr.dims.slice(1, 4), affine: hdr.affine };
-  }
-
-  /** SUV of every voxel, x fastest. */
-  get petSuv() {
-    return this.#niivue.volumes[PET].img;
-  }
-
-  /** HU of every voxel, x fastest. */
-  get ctHu() {
-    return this.#niivue.volumes[CT].img;
   }
 
   /** The voxel under the crosshair. */
@@ -98,9 +92,11 @@ export class Slices {
     return this.#voxelAtFraction(this.#niivue.scene.crosshairPos);
   }
 
-  /** @param {Triple} voxel */
+  /** @param {Triple} voxel the nearest one that is drawn is gone to */
   goTo(voxel) {
-    this.#niivue.scene.crosshairPos = this.#fractionOf(clamped(this.grid, voxel));
+    const { low, size } = this.#box;
+    const inside = clamped({ size }, voxel.map((index, axis) => index - low[axis]));
+    this.#niivue.scene.crosshairPos = this.#fractionOf(inside.map((index, axis) => index + low[axis]));
     this.#zoomTo(this.#niivue.scene.pan2Dxyzmm[3]);
   }
 
@@ -172,8 +168,12 @@ export class Slices {
 
   #set(volume, properties) {
     Object.assign(this.#niivue.volumes[volume], properties);
-    this.#niivue.updateGLVolume();
-    this.onChange();
+    cancelAnimationFrame(this.#due);
+    // once for all that is set between two pictures: every voxel is coloured anew
+    this.#due = requestAnimationFrame(() => {
+      this.#niivue.updateGLVolume();
+      this.onChange();
+    });
   }
 
   #zoomByWheel(event) {
