@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from petlesion.volume import Index, Triple
 
 SEPARATE_Z_RATIO = 3.0  # nnU-Net's ANISO_THRESHOLD
-NEGLIGIBLE_WEIGHT = 1e-9  # far below the rounding of float32 (6e-8)
+NEGLIGIBLE_WEIGHT = 3e-8  # half of the rounding of float32 (6e-8)
 SLAB_VOXELS = 1 << 22  # 16 MB of float32
 
 
