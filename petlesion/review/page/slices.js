@@ -49,7 +49,6 @@ const OPTIONS = {
 export class Slices {
   #niivue = new Niivue(OPTIONS);
   #canvas;
-  #layout = "all";
   /** @type {import("./nifti.js").Box} the part that NiiVue has */
   #box;
   #due = 0;
@@ -123,13 +122,8 @@ export class Slices {
 
   /** @param {"all" | "axial" | "coronal" | "sagittal"} layout */
   show(layout) {
-    this.#layout = layout;
     this.#niivue.setCustomLayout(LAYOUTS[layout]);
     this.onChange();
-  }
-
-  get layout() {
-    return this.#layout;
   }
 
   /** Zoom about the crosshair: by one step in (1), out (-1), or back to the whole (0). */
