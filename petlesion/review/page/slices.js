@@ -5,7 +5,8 @@
  *
  * @typedef {import("./grid.js").Grid} Grid
  * @typedef {import("./grid.js").Triple} Triple
- * @typedef {{plane: string, place: (voxel: Triple) => [number, number]}} Tile  place: pixels of the page within the canvas
+ * @typedef {{plane: string, box: number[], place: (voxel: Triple) => [number, number]}} Tile
+ *   box: left, top, width, height; place: of a voxel's centre; both in pixels of the page within the canvas
  */
 import { clamped, toMm, toVoxel } from "./grid.js";
 import { bodyBox } from "./body.js";
