@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from test.review_page.stage import Stage
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --use-angle=swiftshader --enable-unsafe-swiftshader "
-    "--disable-background-networking --disable-component-update --disable-sync --no-first-run --disable-quic"
-).split()
+FLAGS = [
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"),
+    "--disable-quic",
+]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # The software driver reads pictures back for screenshots; a refusal by the server is said on the page as well.
 HARMLESS = ("GPU stall due to ReadPixels", "status of 422")
@@ -56,6 +57,10 @@ class Visit:
     asked: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
+    def hear_console(self, said):
+        if said.type in {"error", "warning"}:
+            self.complaints.append(f"{said.type}: {said.text}")
+
     def ready(self):
         self.page.wait_for_selector("body[data-ready=true][data-busy=false]", timeout=30_000)
 
@@ -88,9 +93,7 @@ def visit(browser, server):
     made = Visit(context.new_page(), server)
     made.page.on("request", lambda request: made.asked.append(request.url))
     made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
-    made.page.on(
-        "console", lambda said: said.type in {"error", "warning"} and made.complaints.append(f"{said.type}: {said.text}")
-    )
+    made.page.on("console", made.hear_console)
 
     def open_page():
         made.page.goto(server.door)

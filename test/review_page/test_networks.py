@@ -45,10 +45,7 @@ def test_a_click_changes_the_mask_of_networks_and_undo_restores_it(visit, server
         seen.hears("Mask updated")
         assert room.tiles[0] > 0
         assert room.tiles[1] > 0
-        assert page.locator("#message").inner_text().endswith(
-            f"({room.tiles[0]} of 5 tiles computed): {page.locator('#totals dd').first.inner_text()} lesions, "
-            f"TMTV {page.locator('#totals dd').nth(1).inner_text().removesuffix('ml')} ml."
-        )
+        assert f"({room.tiles[0]} of 5 tiles computed)" in page.locator("#message").inner_text()
         assert room.history.now.shown.packed != before.packed
         page.keyboard.press("u")
         page.wait_for_selector("#undo[aria-disabled=true]")

@@ -7,6 +7,7 @@ import json
 import re
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from playwright.sync_api import expect
 
@@ -112,7 +113,8 @@ def test_a_lesion_is_removed_by_its_box_and_brought_back(visit, review):
     assert mask_bytes(seen, review) == before
 
 
-def test_a_background_click_by_the_mouse_takes_a_lesion_away(visit, review, engine):
+@pytest.mark.usefixtures("review")
+def test_a_background_click_by_the_mouse_takes_a_lesion_away(visit, engine):
     page = (seen := visit()).page
     page.get_by_role("button", name="Go to lesion 1").click()
     page.get_by_role("button", name=re.compile("Background click")).click()
@@ -122,7 +124,8 @@ def test_a_background_click_by_the_mouse_takes_a_lesion_away(visit, review, engi
     assert page.locator("#clicks li").inner_text().endswith("Background " + ", ".join(map(str, seen.voxel())))
 
 
-def test_a_drag_moves_the_crosshair_and_places_no_click(visit, review, engine):
+@pytest.mark.usefixtures("review")
+def test_a_drag_moves_the_crosshair_and_places_no_click(visit, engine):
     page = (seen := visit()).page
     page.get_by_role("button", name="Go to lesion 1").click()
     page.locator("body").press("t")
@@ -137,7 +140,8 @@ def test_a_drag_moves_the_crosshair_and_places_no_click(visit, review, engine):
     assert len(engine.asked) == 1  # the first answer, for which nobody clicked
 
 
-def test_while_an_answer_is_computed_progress_shows_and_nothing_else_is_asked(visit, review, engine):
+@pytest.mark.usefixtures("review")
+def test_while_an_answer_is_computed_progress_shows_and_nothing_else_is_asked(visit, engine):
     page = (seen := visit()).page
     engine.pause_s = 2.0
     page.locator("body").press("t")
@@ -151,7 +155,8 @@ def test_while_an_answer_is_computed_progress_shows_and_nothing_else_is_asked(vi
     assert len(engine.asked) == 2
 
 
-def test_a_refusal_is_said_in_the_servers_words(visit, review):
+@pytest.mark.usefixtures("review")
+def test_a_refusal_is_said_in_the_servers_words(visit):
     page = (seen := visit()).page
     page.locator("body").press("t")
     page.locator("body").press("Enter")
@@ -161,7 +166,8 @@ def test_a_refusal_is_said_in_the_servers_words(visit, review):
 
 
 def test_a_recipe_without_clicks_says_so_and_offers_none(visit, server, admission, tmp_path):
-    with server.showing(MaskEngine(admission, admission.case.pet_suv.array_zyx > 6, reads_clicks=False), tmp_path / "out"):
+    engine = MaskEngine(admission, admission.case.pet_suv.array_zyx > 6, reads_clicks=False)
+    with server.showing(engine, tmp_path / "out"):
         page = visit().page
         assert page.locator("[data-mode=tumor]").get_attribute("aria-disabled") == "true"
         page.locator("body").press("t")
@@ -170,7 +176,8 @@ def test_a_recipe_without_clicks_says_so_and_offers_none(visit, server, admissio
         assert "does not read clicks" in page.locator("#warnings li").last.inner_text()
 
 
-def test_windows_colours_and_layouts_change_the_picture(visit, review):
+@pytest.mark.usefixtures("review")
+def test_windows_colours_and_layouts_change_the_picture(visit):
     page = (seen := visit()).page
     pictures = {page.locator("#fused").screenshot()}
 
@@ -201,7 +208,8 @@ def test_windows_colours_and_layouts_change_the_picture(visit, review):
     assert changed() == 9  # as before
 
 
-def test_single_keys_can_be_turned_off(visit, review):
+@pytest.mark.usefixtures("review")
+def test_single_keys_can_be_turned_off(visit):
     page = visit().page
     page.locator("body").press("?")
     page.get_by_role("checkbox", name="Keys of one letter").uncheck()
@@ -211,7 +219,7 @@ def test_single_keys_can_be_turned_off(visit, review):
 
 
 def crosshair_in_axial(page):
-    """Where the crosshair's gap is on the page, in the upper right tile: the middle of the two lines' longest pieces."""
+    """Where the crosshair's gap is on the page, in the upper right tile: where its two lines cross."""
     found = page.evaluate(
         """() => {
           const canvas = document.querySelector("#marks");

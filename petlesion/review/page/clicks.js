@@ -16,7 +16,8 @@ export function showClicks(clicks, goTo) {
 
 function item({ id, name, point }, goTo) {
   const words = `${CLICK_WORDS[name]} ${point.join(", ")}`;
-  const button = element("button", { type: "button", id: `click-${id}`, class: name, "aria-label": `Go to click: ${words}` });
+  const attributes = { type: "button", id: `click-${id}`, class: name, "aria-label": `Go to click: ${words}` };
+  const button = element("button", attributes);
   button.append(element("span", { class: "ring", "aria-hidden": "true" }, name === "tumor" ? "+" : "\u2212"), words);
   button.addEventListener("click", () => goTo(point));
   return element("li", {}, button);

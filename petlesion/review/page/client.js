@@ -7,9 +7,10 @@
  * @typedef {{id: number, name: ClickName, point: Triple}} Click  point: voxel x, y, z of the PET
  * @typedef {{number: number, kept: boolean, volume_ml: number, suv_max: number, suv_mean: number, suv_peak: number,
  *   tlg: number, centroid_xyz: Triple, longest_diameter_mm: number}} Lesion
- * @typedef {{revision: number, busy: boolean, progress: number, clicks: Click[], lesions: Lesion[],
- *   totals: {number: number, tmtv_ml: number, tlg: number, dmax_mm: number | null}, can_undo: boolean, can_redo: boolean,
- *   seconds: number | null, tiles: {computed: number, reused: number} | null, message: string}} State
+ * @typedef {{number: number, tmtv_ml: number, tlg: number, dmax_mm: number | null}} Totals
+ * @typedef {{revision: number, busy: boolean, progress: number, clicks: Click[], lesions: Lesion[], totals: Totals,
+ *   can_undo: boolean, can_redo: boolean, seconds: number | null,
+ *   tiles: {computed: number, reused: number} | null, message: string}} State
  * @typedef {{name: string, size_xyz: Triple, spacing_mm: Triple, recipe: string, tracer: string | null,
  *   device: string, warnings: string[], reads_clicks: boolean, pet_window_suv: [number, number],
  *   ct_window_hu: [number, number], version: string}} Case

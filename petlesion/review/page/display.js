@@ -21,7 +21,8 @@ export class Display {
 
   /**
    * @param {HTMLFormElement} form
-   * @param {{slices: import("./slices.js").Slices, overlay: import("./overlay.js").Overlay, mip: import("./mip.js").Mip}} views
+   * @param {{slices: import("./slices.js").Slices, overlay: import("./overlay.js").Overlay,
+   *   mip: import("./mip.js").Mip}} views
    * @param {import("./client.js").Case} study
    */
   constructor(form, { slices, overlay, mip }, study) {
@@ -98,7 +99,8 @@ export class Display {
 
   #nameWindow() {
     const { window, level, width } = this.#controls;
-    const known = WINDOWS.find(([, ...figures]) => figures[0] === level.valueAsNumber && figures[1] === width.valueAsNumber);
+    const [at, wide] = [level.valueAsNumber, width.valueAsNumber];
+    const known = WINDOWS.find(([, ...figures]) => figures[0] === at && figures[1] === wide);
     window.value = known ? known[0] : "";
   }
 

@@ -2,8 +2,8 @@
 /**
  * The keyboard. Single keys can be turned off (WCAG 2.1.4); keys that a control has a use for are left to it.
  *
- * @typedef {{actions: Record<string, () => void>, move: (steps: [number, number, number]) => void, place: () => void}} Commands
- *   actions by key; move by voxels to the right, the front, the head
+ * @typedef {{actions: Record<string, () => void>, move: (steps: [number, number, number]) => void,
+ *   place: () => void}} Commands  actions by key; move by voxels to the right, the front, the head
  */
 
 const STEPS = {
@@ -27,7 +27,8 @@ export function listen({ actions, move, place }, { areSingleKeysOn }) {
   const run = (event) => {
     const { key, shiftKey, target } = event;
     if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return false;
-    if (STEPS[key]) return !target.closest(TAKES_STEPS) && done(() => move(STEPS[key].map((n) => n * (shiftKey ? FAR : 1))));
+    const far = shiftKey ? FAR : 1;
+    if (STEPS[key]) return !target.closest(TAKES_STEPS) && done(() => move(STEPS[key].map((n) => n * far)));
     if (key === "Enter") return !target.closest(TAKES_ENTER) && done(place);
     const action = Object.hasOwn(actions, key) ? actions[key] : null;
     return action && areSingleKeysOn() && !target.closest(TAKES_LETTERS) && done(action);

@@ -17,7 +17,8 @@ export function showLesions(lesions, actions) {
 
 function row(lesion, { goTo, keep }) {
   const { number, kept } = lesion;
-  const button = element("button", { type: "button", id: `lesion-${number}`, "aria-label": `Go to lesion ${number}` }, `${number}`);
+  const attributes = { type: "button", id: `lesion-${number}`, "aria-label": `Go to lesion ${number}` };
+  const button = element("button", attributes, String(number));
   button.addEventListener("click", () => goTo(lesion));
   const box = element("input", { type: "checkbox", id: `keep-${number}`, "aria-label": `Keep lesion ${number}` });
   box.checked = kept;
@@ -31,7 +32,7 @@ function row(lesion, { goTo, keep }) {
   return made;
 }
 
-/** @param {{number: number, tmtv_ml: number, tlg: number, dmax_mm: number | null}} totals */
+/** @param {import("./client.js").Totals} totals */
 export function showTotals({ number, tmtv_ml: volume, tlg, dmax_mm: dmax }) {
   const unit = (text) => element("small", {}, text);
   fill(find("#totals"), terms([

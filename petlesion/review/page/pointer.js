@@ -18,3 +18,15 @@ export function onStillClick(target, action) {
     down = null;
   });
 }
+
+/**
+ * After a click of the mouse on a button the keys are the slices' again, so that Enter places a click there; whoever
+ * came by the Tab key stays.
+ * @param {HTMLElement} buttons their parent
+ * @param {HTMLElement} slices
+ */
+export function returnFocus(buttons, slices) {
+  buttons.addEventListener("click", (event) => {
+    if (event.detail > 0 && event.target.closest("button")) slices.focus({ preventScroll: true });
+  });
+}

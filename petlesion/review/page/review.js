@@ -11,7 +11,7 @@ import { Mip } from "./mip.js";
 import { Modes } from "./modes.js";
 import { readMask } from "./nifti.js";
 import { Overlay } from "./overlay.js";
-import { onStillClick } from "./pointer.js";
+import { onStillClick, returnFocus } from "./pointer.js";
 import { Session } from "./session.js";
 import { Slices } from "./slices.js";
 import { outcome, say, showCase, summary, showLocation, showProgress } from "./words.js";
@@ -48,6 +48,7 @@ class Review {
     this.#session.onError = say;
     onStillClick(find("#slices"), (place) => this.#clickSlice(place));
     onStillClick(find("#mip"), (place) => this.#goTo(this.#mip.hottestAt(place)));
+    returnFocus(find("aside"), find("#slices"));
     find("#undo").addEventListener("click", () => this.#undo());
     find("#redo").addEventListener("click", () => this.#redo());
     find("#save").addEventListener("click", () => this.#save());

@@ -5,7 +5,8 @@
  *
  * @typedef {import("./grid.js").Grid} Grid
  * @typedef {import("./grid.js").Triple} Triple
- * @typedef {{plane: string, place: (voxel: Triple) => [number, number]}} Tile  place: pixels of the page within the canvas
+ * @typedef {{plane: string, box: number[], place: (voxel: Triple) => [number, number]}} Tile
+ *   box: left, top, width, height; place: of a voxel's centre; both in pixels of the page within the canvas
  */
 import { clamped, toMm, toVoxel } from "./grid.js";
 import { bodyBox } from "./body.js";
@@ -49,7 +50,6 @@ const OPTIONS = {
 export class Slices {
   #niivue = new Niivue(OPTIONS);
   #canvas;
-  #layout = "all";
   /** @type {import("./nifti.js").Box} the part that NiiVue has */
   #box;
   #due = 0;
@@ -123,13 +123,8 @@ export class Slices {
 
   /** @param {"all" | "axial" | "coronal" | "sagittal"} layout */
   show(layout) {
-    this.#layout = layout;
     this.#niivue.setCustomLayout(LAYOUTS[layout]);
     this.onChange();
-  }
-
-  get layout() {
-    return this.#layout;
   }
 
   /** Zoom about the crosshair: by one step in (1), out (-1), or back to the whole (0). */
