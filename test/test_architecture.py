@@ -29,6 +29,7 @@ LAYERS = (
     {"options", "progress", "report", "page", "dicom_out"},
     {"outcome", "entry", "desk", "calls", "server", "service"},
     {"cohort"},
+    {"review"},
     {"commands"},
     {"cli", "__main__", "process"},
 )
@@ -50,6 +51,8 @@ NEVER_FOR_A_CASE = {
     "dask",
     "distributed",
     "tornado",
+    "starlette",
+    "uvicorn",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
@@ -220,14 +223,14 @@ def test_each_file_names_its_licence(path):
 
 def test_tests_mirror_the_package():
     modules = {name_of(path).removeprefix("petlesion/") for path in PROGRAM} | {"process.py"}
-    # These, and the tests in test/container and test/faults, stand for more than one module.
+    # These, and the tests in test/container, test/faults and test/review_page, stand for more than one module.
     own = {"architecture", "fuzz", "project", "parity", "platform", "real_studies", "recipes", "security"}
     own |= {"shipped_weights", "supply", "systems"}
     stray = [
         name_of(path)
         for path in sorted((ROOT / "test").rglob("test_*.py"))
         if path.stem.removeprefix("test_") not in own
-        and path.parent.name not in {"container", "faults"}
+        and path.parent.name not in {"container", "faults", "review_page"}
         and path.relative_to(ROOT / "test").with_name(path.name.removeprefix("test_")).as_posix() not in modules
     ]
     assert stray == []

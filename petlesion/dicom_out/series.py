@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 OFF_GRID = 0.25  # voxels by which a slice's corners may miss those of the mask: real slices are not quite equidistant
 
+# What objects copy from their source and the standard wants to be there, empty where it is not known (type 2); some
+# de-identification drops it altogether.
+EMPTY_WHERE_UNKNOWN = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
+
 
 class SeriesError(CaseError):
     """A series that objects cannot refer to. Its text states rule, offence and remedy."""
@@ -71,6 +78,21 @@ class SourceSeries:
             raise SeriesError(f"a PET series lies in a folder; {shown(folder)} is none that can be read") from None
         return cls.of(one for path in files if (one := _header(path)) is not None)
 
+    @classmethod
+    def below(cls, folder: Path, uid: str) -> SourceSeries:
+        """The slices of one series among all files below a folder.
+
+        Args:
+            folder: That of a study, nested as it may be.
+            uid: Series Instance UID of its PET.
+
+        Raises:
+            SeriesError: When the PET series is not there, or is no series of single slices.
+        """
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        headers = (one for path in files if (one := _header(path)) is not None)
+        return cls.of(one for one in headers if str(one.get("SeriesInstanceUID", "")) == uid)
+
     def planes(self, mask: Volume) -> NDArray[Any]:
         """The mask's values in the pixels of each slice, (slices, rows, columns).
 
@@ -105,9 +127,13 @@ class SourceSeries:
 
 def _header(path: Path) -> Dataset | None:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        one = pydicom.dcmread(path, stop_before_pixels=True)
     except (InvalidDicomError, OSError, ValueError):
         return None
+    for keyword in EMPTY_WHERE_UNKNOWN:
+        if keyword not in one:
+            setattr(one, keyword, "")
+    return one
 
 
 def _height_mm(one: Dataset) -> float:

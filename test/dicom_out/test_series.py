@@ -28,6 +28,20 @@ def test_a_folder_is_read_and_what_is_no_pet_slice_left_aside(tmp_path):
     assert len(SourceSeries.read(tmp_path).slices) == SIZE[2]
 
 
+def test_a_series_is_found_by_its_uid_in_the_folders_of_a_study(tmp_path):
+    uids = []
+    for folder in ("a", "b/c"):
+        slices = pet_slices()
+        uids.append(str(slices[0].SeriesInstanceUID))
+        (tmp_path / folder).mkdir(parents=True)
+        for one in slices:
+            one.save_as(tmp_path / folder / f"{one.InstanceNumber}.dcm", enforce_file_format=True)
+    found = SourceSeries.below(tmp_path, uids[1]).slices
+    assert [str(one.SeriesInstanceUID) for one in found] == [uids[1]] * SIZE[2]
+    with pytest.raises(SeriesError, match="found none"):
+        SourceSeries.below(tmp_path, "1.2.3")
+
+
 @pytest.mark.parametrize(
     "grid", [GRID, Grid(SIZE, (4.0, 5.0, 3.0), (1.0, 2.0, 3.0), TURNED)], ids=["straight", "turned"]
 )
