@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from petlesion.dicom.headers import quiet_pydicom
 from petlesion.dicom_out.author import Author, Tracked, tracked
 from petlesion.dicom_out.identity import mark_anonymous, without_identity
 from petlesion.dicom_out.measurements import Measured, measurement_report
@@ -60,11 +60,11 @@ def objects_of(
     Raises:
         SeriesError: When the mask does not lie on the series' grid.
     """
-    source = without_identity(series) if options.anonymise else series
+    whole = series.completed()
+    source = without_identity(whole) if options.anonymise else whole
     numbers = source.planes(numbered(mask))
     names = tracked(len(lesions))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # highdicom prints names of patients that have no family name
+    with quiet_pydicom():  # highdicom prints names of patients that have no family name
         segments = segmentation(source, numbers, names, options.author, per_lesion=options.per_lesion)
         report = measurement_report(source, segments, _measured(source, numbers, lesions, names), options.author)
     made: dict[str, Dataset] = {"seg.dcm": segments, "sr.dcm": report}
@@ -85,6 +85,7 @@ def _measured(
     return [Measured(lesion, name, tuple(on[name.number])) for lesion, name in zip(lesions, names, strict=True)]
 
 
+@quiet_pydicom()
 def write_objects(objects: dict[str, Dataset], folder: Path) -> tuple[Path, ...]:
     """Write objects into a folder, which is made, each whole or not at all; their paths.
 

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
+from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import PositronEmissionTomographyImageStorage
 
 from petlesion.case import CaseError
+from petlesion.dicom.faults import named
+from petlesion.dicom.headers import quiet_pydicom
 from petlesion.images import shown
 
 if TYPE_CHECKING:
@@ -19,10 +22,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from pydicom import Dataset
 
     from petlesion.volume import Grid, Volume
 
+NEEDED = (
+    *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "Rows", "Columns"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+)
+# What objects copy and the standard lets be empty (type 2): de-identification often takes the whole attribute away.
+MAY_BE_EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
 OFF_GRID = 0.25  # voxels by which a slice's corners may miss those of the mask: real slices are not quite equidistant
 
 
@@ -54,11 +65,33 @@ class SourceSeries:
 
     @classmethod
     def of(cls, datasets: Iterable[Dataset]) -> SourceSeries:
-        """The PET slices among data sets, sorted along their normal; other objects are left aside."""
+        """The PET slices among data sets, sorted along their normal; other objects are left aside.
+
+        Raises:
+            SeriesError: When a slice lacks what places it, or they are not one series.
+        """
         slices = [one for one in datasets if one.get("SOPClassUID") == PositronEmissionTomographyImageStorage]
+        for one in slices:
+            if lacking := [named(keyword) for keyword in NEEDED if one.get(keyword) in (None, "")]:
+                raise SeriesError(f"a slice of a PET series has {lacking[0]}; one lacks it: export the series again")
         return cls(tuple(sorted(slices, key=_height_mm)))
 
+    def completed(self) -> SourceSeries:
+        """The series as objects may copy from it: empty values where slices lack an attribute, and a true thickness.
+
+        Objects give their voxels the thickness of the source's slices, and readers compute volumes of it. Slices may be
+        thicker or thinner than they lie apart, so copies of them get the mean step.
+        """
+        return SourceSeries(tuple(_completed(one, self._step_mm()) for one in self.slices))
+
+    def _step_mm(self) -> float:
+        """The mean distance of neighbouring slices; that of the header where there is but one slice."""
+        if len(self.slices) == 1:
+            return float(self.slices[0].get("SliceThickness") or 1.0)
+        return (_height_mm(self.slices[-1]) - _height_mm(self.slices[0])) / (len(self.slices) - 1)
+
     @classmethod
+    @quiet_pydicom()
     def read(cls, folder: Path) -> SourceSeries:
         """The PET slices among the files of a folder.
 
@@ -108,6 +141,17 @@ def _header(path: Path) -> Dataset | None:
         return pydicom.dcmread(path, stop_before_pixels=True)
     except (InvalidDicomError, OSError, ValueError):
         return None
+
+
+def _completed(one: Dataset, step_mm: float) -> Dataset:
+    copied = Dataset()
+    copied.update(one)  # pydicom's own copies share their elements with what they copy
+    copied.file_meta = one.file_meta
+    for keyword in MAY_BE_EMPTY:
+        if keyword not in copied:
+            setattr(copied, keyword, "")
+    copied.SliceThickness = copied.SpacingBetweenSlices = f"{step_mm:.6f}"
+    return copied
 
 
 def _height_mm(one: Dataset) -> float:
