@@ -93,14 +93,14 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
     add("--points", choices=("voxels", "mm"), default="voxels", help="unit of the clicks: voxel indices of the PET, "
         "or millimetres in the patient (LPS)")  # fmt: skip
     add("--assume-suv", action="store_true", help="take the PET as SUV although its values look like Bq/ml")
-    _add_dicom_options(parser)
+    add_dicom_options(parser)
     if on_error not in {"fail", "mask"}:
         parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
     add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
         "status, or the best mask there is (default: %(default)s)")  # fmt: skip
 
 
-def _add_dicom_options(parser: argparse.ArgumentParser) -> None:
+def add_dicom_options(parser: argparse.ArgumentParser) -> None:
     """What a user can say about DICOM images; each stands in for the header."""
     add = parser.add_argument_group(
         "DICOM images", "which series, and what their headers lack or have wrong"
@@ -143,10 +143,19 @@ def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
         strict=arguments.strict,
         assume_suv=arguments.assume_suv,
         points_unit=arguments.points,
-        dicom=DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS}),
+        dicom=dicom_wishes(arguments),
     )
     recipe = RECIPES[arguments.recipe]
     return RunOptions(recipe, arguments.weights, limits, reading, cast("OnError", arguments.on_error))
+
+
+def dicom_wishes(arguments: argparse.Namespace) -> DicomWishes:
+    """What `add_dicom_options` added, as a value.
+
+    Raises:
+        ValueError: When a number is outside its range.
+    """
+    return DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS})
 
 
 def _depth(text: str) -> Depth:

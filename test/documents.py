@@ -38,8 +38,9 @@ FENCE = re.compile(r" *```(\w*) *$")
 # What a placeholder of the documents stands for. A command with another path is parsed, not executed.
 PLACEHOLDERS = {"CT": "CT.nii.gz", "PET": "PET.nii.gz", "MASK": "mask.mha", "CLICKS": "lesion-clicks.json"}
 INPUTS = {
-    *("CT.nii.gz", "PET.nii.gz", "PET.mha", "PET_IN_SUV.nii.gz", "lesion-clicks.json", "ORGANS.nii.gz"),
+    *("CT.nii.gz", "PET.nii.gz", "PET.mha", "lesion-clicks.json", "ORGANS.nii.gz"),
     *("mask.mha", "mask.nii.gz", "MASK.mha", "TRUTH.mha", "truth", "mine", "mine.json", "theirs.json", "report.json"),
+    "reports/report.json",
     *("STUDY", "STUDY/PET", "PET_SERIES", "IN", "FOLDER", "my_weights"),
 }
 OUTPUTS = {"OUT", "reports", "objects", "clicks", "more.json", "mine.csv", "mine.png", "PHANTOM", "picture.png"}
@@ -126,7 +127,7 @@ def make_sandbox(folder: Path) -> Path:
     shutil.move(folder / "made/input", folder / "IN")
     shutil.copy(folder / "IN/lesion-clicks.json", folder)
     images = {"CT.nii.gz": phantom.ct_hu}
-    images |= dict.fromkeys(("PET.nii.gz", "PET.mha", "PET_IN_SUV.nii.gz"), phantom.pet_suv)
+    images |= dict.fromkeys(("PET.nii.gz", "PET.mha"), phantom.pet_suv)
     images |= dict.fromkeys(("TRUTH.mha", "mask.mha", "mask.nii.gz", "truth/a.mha"), phantom.truth)
     images |= {"MASK.mha": phantom.truth.with_array(np.zeros_like(phantom.truth.array_zyx))}
     images |= {f"mine/step_{k:02}/a.mha": phantom.truth for k in range(11)}
@@ -140,7 +141,9 @@ def make_sandbox(folder: Path) -> Path:
     (folder / "STUDY/S1").rename(folder / "STUDY/PET")
     write_folder(folder / "FOLDER", {"fold_0/checkpoint_final.pth": checkpoint(toy_network().state_dict())})
     _write_weights(folder / "my_weights")
-    (folder / "report.json").write_text(json.dumps({"recipe": "mesbah"}))
+    for name in ("report.json", "reports/report.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps({"recipe": "mesbah"}))
     for name in ("mine.json", "theirs.json"):
         words = ("evaluate", "--truth", folder / "truth", "--pred", folder / "mine", "--steps", "--out", folder / name)
         assert cli.main([str(word) for word in words]) == 0

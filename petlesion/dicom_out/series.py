@@ -11,6 +11,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import PositronEmissionTomographyImageStorage
+from pydicom.valuerep import DA, TM
 
 from petlesion.case import CaseError
 from petlesion.dicom.faults import named
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from pydicom import DataElement
 
     from petlesion.volume import Grid, Volume
 
@@ -148,10 +150,20 @@ def _completed(one: Dataset, step_mm: float) -> Dataset:
     copied.update(one)  # pydicom's own copies share their elements with what they copy
     copied.file_meta = one.file_meta
     for keyword in MAY_BE_EMPTY:
-        if keyword not in copied:
+        if keyword not in copied or not _is_moment(copied[keyword]):
             setattr(copied, keyword, "")
     copied.SliceThickness = copied.SpacingBetweenSlices = f"{step_mm:.6f}"
     return copied
+
+
+def _is_moment(element: DataElement) -> bool:
+    """Whether an element is a date or time that can be copied; whether it is neither, too."""
+    try:
+        kind = {"DA": DA, "TM": TM}.get(element.VR, str)
+        kind(str(element.value or ""))
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _height_mm(one: Dataset) -> float:
