@@ -147,12 +147,13 @@ def _header(path: Path) -> Dataset | None:
 
 def _completed(one: Dataset, step_mm: float) -> Dataset:
     copied = Dataset()
-    copied.update(one)  # pydicom's own copies share their elements with what they copy
+    copied.update(one)  # shares the elements: one that changes is replaced, never written to
     copied.file_meta = one.file_meta
-    for keyword in MAY_BE_EMPTY:
-        if keyword not in copied or not _is_moment(copied[keyword]):
-            setattr(copied, keyword, "")
-    copied.SliceThickness = copied.SpacingBetweenSlices = f"{step_mm:.6f}"
+    values = {keyword: "" for keyword in MAY_BE_EMPTY if keyword not in one or not _is_moment(one[keyword])}
+    values |= dict.fromkeys(("SliceThickness", "SpacingBetweenSlices"), f"{step_mm:.6f}")
+    for keyword, value in values.items():
+        copied.pop(keyword, None)
+        setattr(copied, keyword, value)
     return copied
 
 

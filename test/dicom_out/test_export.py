@@ -46,6 +46,11 @@ def exported(folder, *voxels, changes=(), **options):
     return {path.stem: path for path in paths}, lesions, series
 
 
+def errors_of(path):
+    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    return [line for line in done.stderr.splitlines() if line.startswith("Error")]
+
+
 @needs_dciodvfy
 @pytest.mark.parametrize("voxels", [VOXELS, ()], ids=["lesions", "empty"])
 @pytest.mark.parametrize(
@@ -70,17 +75,23 @@ LACKING = dict.fromkeys(MAY_BE_EMPTY) | {"SliceThickness": None}
 def test_a_series_that_lacks_what_may_be_empty_gives_valid_objects(tmp_path, anonymise):
     files, _, _ = exported(tmp_path, *VOXELS, changes=LACKING, contours=True, anonymise=anonymise)
     for path in files.values():
-        done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-        assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
+        assert errors_of(path) == []
         assert pydicom.dcmread(path).PatientName == ""
 
 
 @pytest.mark.parametrize("thickness", [1.5, 9.0])
 def test_the_volume_that_others_read_does_not_hang_on_the_slices_thickness(tmp_path, thickness):
-    """Slices 3 mm apart, each thinner or thicker than that: four voxels of 4 x 5 x 3 mm are 0.24 ml."""
-    files, _, _ = exported(tmp_path, *VOXELS, changes={"SliceThickness": thickness})
-    (image,) = read_by_dcmqi(files["seg"], tmp_path / "read").values()
+    """Slices 3 mm apart but for 0.06 mm, as real ones are: four voxels of 4 x 5 x 3 mm are 0.24 ml."""
+    mask, pet = mask_and_pet(*VOXELS)
+    slices = [changed(one, {"SliceThickness": thickness}) for one in SourceSeries.of(pet_slices()).slices]
+    for one in (slices[2], slices[5]):
+        x, y, z = map(float, one.ImagePositionPatient)
+        one.ImagePositionPatient = [x, y, z + 0.06]
+    made = objects_of(SourceSeries.of(slices), mask, measure_lesions(mask, pet), ExportOptions())
+    write_objects(made, tmp_path / "out")
+    (image,) = read_by_dcmqi(tmp_path / "out" / "seg.dcm", tmp_path / "read").values()
     assert len(voxels_of(image)) * np.prod(image.GetSpacing()) / 1000 == pytest.approx(0.24, rel=1e-4)
+    assert slices[0].SliceThickness == thickness
 
 
 def read_by_dcmqi(segmentation, folder):
@@ -218,11 +229,6 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="must be written"):
         write_objects({"a.dcm": pet_slices()[0]}, tmp_path / "file" / "out")
-
-
-def errors_of(path):
-    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
-    return [line for line in done.stderr.splitlines() if line.startswith("Error")]
 
 
 @needs_dciodvfy
