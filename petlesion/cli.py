@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from petlesion.commands import (
+    batch,
     clicks,
     evaluate,
     export_dicom,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "segment": segment,
+    "batch": batch,
     "report": report,
     "export-dicom": export_dicom,
     "serve": serve,

@@ -17,19 +17,21 @@ from petlesion.case import Tracer
 from petlesion.inference.ahead import LoadingAhead
 from petlesion.inference.allocator import keep_freed_memory
 from petlesion.inference.channels import draw_channels
+from petlesion.inference.compiled import Compiled
 from petlesion.inference.ensemble import Averaging, Deadline, EnsembleLead, Observer, predict
 from petlesion.inference.manifest import WeightsError
-from petlesion.inference.networks import load_network
+from petlesion.inference.networks import average, load_network
 from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, prepare_input, read_plans, share_input, stage_box
 from petlesion.inference.preprocess import ModelInput, restore
+from petlesion.inference.tile_memory import Recalling, TileMemory
 from petlesion.inference.tracer import TracerCall, call_tracer, load_tracer_networks
 from petlesion.inference.upright import Turn
 from petlesion.lesions import LesionMask, measure_lesions
 from petlesion.limits import Device, Limits, OutOfLimitsError, Terminated
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
-from petlesion.result import Result, StageRecord
+from petlesion.result import Result, StageRecord, TileCounts
 from petlesion.termination import Termination
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ def segment(
     limits: Limits | None = None,
     recipe: Recipe = MESBAH,
     observer: Observer = lambda _: None,
+    *,
+    memory: TileMemory | None = None,
 ) -> Result:
     """Segment the tumour lesions of a case.
 
@@ -64,6 +68,8 @@ def segment(
         limits: Time, device and depth; by default the recipe's.
         recipe: The published system.
         observer: Called after each tile with the progress.
+        memory: Where answers of the networks are kept and found again, over many calls: after a change of the clicks,
+            few tiles have to be computed anew. The mask is the same as without.
 
     Raises:
         WeightsError: When the store lacks what the recipe needs, or holds something else.
@@ -73,7 +79,7 @@ def segment(
         Terminated: When SIGTERM came before there was any mask.
     """
     turn = Turn.upright(case.grid)
-    run = _Run(turn.case(case), store, limits or Limits(), recipe, observer)
+    run = _Run(turn.case(case), store, limits or Limits(), recipe, observer, memory)
     with run.ahead:
         tracer = run.call_tracer()
         mask, records = np.zeros(run.case.grid.shape_zyx, np.bool_), []
@@ -85,7 +91,7 @@ def segment(
             for model, plans in models.items():
                 plan = run.plan(stage, model, prepared)
                 answer = run.sweep(stage, model, prepared, plans.patch_zyx, plan, optional=bool(answers))
-                records.append(StageRecord.of(model, plan, prepared, answer))
+                records.append(StageRecord.of(model, plan, prepared, answer, run.count_tiles()))
                 answers += [answer] if isinstance(answer, EnsembleLead) else []
             mask = run.restore(answers, prepared)
         return run.measure(case.pet_suv, turn.back(mask), tracer, tuple(records))
@@ -109,11 +115,13 @@ class _Run:
     limits: Limits
     recipe: Recipe
     observer: Observer
+    memory: TileMemory | None
     device: torch.device = field(init=False)
     deadline: Deadline = field(init=False)
     ensembles_left: int = field(init=False)
     ahead: LoadingAhead = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
+    recalling: list[Recalling] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         store, device = self.store, choose_device(self.limits.device)
@@ -191,7 +199,26 @@ class _Run:
     def load(self, model: ModelEntry, plan: InferencePlan) -> dict[int, torch.nn.Module]:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
-            return {fold: self.ahead.take(model, fold) for fold in plan.folds}
+            networks = {fold: self.ahead.take(model, fold) for fold in plan.folds}
+            networks = {plan.folds[0]: average(tuple(networks.values()))} if plan.averaged else networks
+            wanted = self.limits.compile and self.device.type == "cuda"
+            networks = {fold: Compiled(network) for fold, network in networks.items()} if wanted else networks
+        if self.memory is None:
+            return networks
+        hashes = {n: model.fold(n).sha256 for n in plan.folds}
+        if plan.averaged:
+            hashes = {plan.folds[0]: "mean of " + " ".join(hashes.values())}
+        recalling = {n: Recalling(network, hashes[n], self.memory) for n, network in networks.items()}
+        self.recalling += recalling.values()
+        return {**recalling}
+
+    def count_tiles(self) -> TileCounts | None:
+        """Tiles that were computed and reused since the last count; None without a memory."""
+        if self.memory is None:
+            return None
+        counts = TileCounts(sum(one.computed for one in self.recalling), sum(one.reused for one in self.recalling))
+        self.recalling.clear()
+        return counts
 
     def sweep(
         self,

@@ -128,6 +128,7 @@ def _stage(stage: StageRecord) -> Json:
             "folds": list(plan.folds),
             "flips": [list(flip) for flip in plan.flips],
             "tile_step": plan.tile_step,
+            "averaged_folds": plan.averaged,
             "reason": plan.reason,
         },
         "box_zyx": [list(corner) for corner in stage.box_zyx],
@@ -136,6 +137,7 @@ def _stage(stage: StageRecord) -> Json:
         "sweeps_done": [{"fold": fold, "flip": list(flip)} for fold, flip in stage.sweeps],
         "seconds_by_sweep": [round(s, 3) for s in stage.seconds],
         "stopped": stage.stopped,
+        **({"tiles": {"computed": stage.tiles.computed, "reused": stage.tiles.reused}} if stage.tiles else {}),
     }
 
 

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class TileCounts:
+    """How many tiles an ensemble's networks `computed`, and how many answers were `reused` from former runs."""
+
+    computed: int
+    reused: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageRecord:
     """What one ensemble did in its stage.
 
@@ -30,6 +38,7 @@ class StageRecord:
         sweeps: The finished (fold, flip) pairs.
         seconds: Time of each of them.
         stopped: Why sweeps of the plan are missing: "", "time", "memory" or "terminated".
+        tiles: How many tiles were computed and reused; None where there was no memory to reuse them from.
     """
 
     model: ModelEntry
@@ -39,17 +48,23 @@ class StageRecord:
     sweeps: tuple[tuple[int, tuple[int, ...]], ...]
     seconds: tuple[float, ...]
     stopped: str
+    tiles: TileCounts | None = None
 
     @classmethod
     def of(
-        cls, model: ModelEntry, plan: InferencePlan, prepared: ModelInput, answer: EnsembleLead | OutOfLimitsError
+        cls,
+        model: ModelEntry,
+        plan: InferencePlan,
+        prepared: ModelInput,
+        answer: EnsembleLead | OutOfLimitsError,
+        tiles: TileCounts | None = None,
     ) -> StageRecord:
         """The record of an ensemble, or of one that time or memory left out; the arrays are not kept."""
         box = (prepared.box.start_zyx, prepared.box.stop_zyx)
         _, z, y, x = prepared.array_czyx.shape
         if isinstance(answer, OutOfLimitsError):
-            return cls(model, plan, box, (z, y, x), (), (), answer.ended)
-        return cls(model, answer.plan, box, (z, y, x), answer.sweeps, answer.seconds, answer.stopped)
+            return cls(model, plan, box, (z, y, x), (), (), answer.ended, tiles)
+        return cls(model, answer.plan, box, (z, y, x), answer.sweeps, answer.seconds, answer.stopped, tiles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 LAYERS = (
     {"__init__", "document", "volume", "clicks"},
     {"case", "components", "extent", "lesions", "limits", "termination", "drafts", "report_file", "images", "itk"}
-    | {"listing", "metaimage"},
+    | {"listing", "metaimage", "layouts"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
     | {"click_file", "dicom", "fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},
@@ -28,6 +28,7 @@ LAYERS = (
     {"pipeline"},
     {"options", "progress", "report", "page", "dicom_out"},
     {"outcome", "entry", "desk", "calls", "server", "service", "library"},
+    {"cohort"},
     {"commands"},
     {"cli", "__main__", "process"},
 )
@@ -46,6 +47,9 @@ NEVER_FOR_A_CASE = {
     "requests",
     "highdicom",
     "pydicom",
+    "dask",
+    "distributed",
+    "tornado",
 }
 SPEAKERS = {"petlesion/cli.py", "process.py"}
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

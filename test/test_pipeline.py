@@ -14,12 +14,14 @@ from petlesion.case import PetCtCase, Tracer
 from petlesion.clicks import Clicks
 from petlesion.inference.plan import PlanError
 from petlesion.inference.published import import_nnunet_folder
+from petlesion.inference.tile_memory import MemoryTiles
 from petlesion.inference.weights import ModelStore, write_model
 from petlesion.limits import Limits, OutOfLimitsError
 from petlesion.metrics import dice
 from petlesion.pipeline import choose_device, segment
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
+from petlesion.report import report_of
 from petlesion.volume import Grid, Volume
 from test.inference.models import TRACER
 from test.nnunet_reference import Stock, toy_plans, toy_state
@@ -188,3 +190,37 @@ def test_the_headers_tracer_goes_before_the_vote_with_a_warning(case, toy_store,
     )
     agreed = segment(replace(case, recorded_tracer=Tracer.FDG), toy_store, replace(ONE, folds=(0,)))
     assert (agreed.tracer.tracer, agreed.tracer.doubts) == (Tracer.FDG, ())
+
+
+def test_a_click_more_computes_the_tiles_anew_that_see_it(case, toy_store):
+    memory, fewer = MemoryTiles(), replace(case, clicks=replace(case.clicks, tumor_xyz=case.clicks.tumor_xyz[:-1]))
+    without = segment(case, toy_store, ONE)
+    first, second, third = (segment(one, toy_store, ONE, memory=memory) for one in (fewer, case, case))
+    for result in (second, third):
+        assert np.array_equal(result.mask.array_zyx, without.mask.array_zyx)
+        assert result.lesions == without.lesions
+    tiles = [result.stages[0].tiles for result in (first, second, third)]
+    n = tiles[0].computed
+    assert (tiles[0].reused, tiles[2].computed, tiles[2].reused) == (0, 0, n)
+    assert tiles[1].computed + tiles[1].reused == n
+    assert 0 < tiles[1].computed < n
+    assert without.stages[0].tiles is None
+    assert report_of(second, case_name="toy", recipe_name="mesbah", warnings=())["stages"][0]["tiles"] == {
+        "computed": tiles[1].computed,
+        "reused": tiles[1].reused,
+    }
+
+
+def test_averaged_folds_run_as_one_network(case, toy_store):
+    result = segment(case, toy_store, Limits(depth=1, average_folds=True))
+    assert (result.stages[0].plan.folds, result.stages[0].sweeps) == ((0, 1), ((0, ()),))
+    alone = segment(case, toy_store, Limits(depth=1, average_folds=True, folds=(0,)))
+    plain = segment(case, toy_store, Limits(depth=1, folds=(0,)))
+    assert np.array_equal(alone.mask.array_zyx, plain.mask.array_zyx)
+
+
+def test_a_memory_does_not_take_averaged_folds_for_the_first(case, toy_store):
+    memory = MemoryTiles()
+    segment(case, toy_store, Limits(depth=1, folds=(0,)), memory=memory)
+    first, again = (segment(case, toy_store, Limits(depth=1, average_folds=True), memory=memory) for _ in range(2))
+    assert first.stages[0].tiles.reused == again.stages[0].tiles.computed == 0
