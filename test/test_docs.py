@@ -63,6 +63,8 @@ OTHERS_OPTIONS = {
     "--no-deps",
     "--gpus",
     "--nanny",
+    "--nthreads",
+    "--memory-limit",
     "--raw",
 }  # of SLURM, docker, gdcm, Dask
 
