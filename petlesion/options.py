@@ -88,6 +88,23 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail", *, 
     else:
         add("--time-limit", type=float, metavar="SECONDS", help="seconds from the start of the process, or the "
             "arrival of a call, to the mask; 0: none (default: the recipe's, 900 for mesbah)")  # fmt: skip
+    _add_sweep_options(parser)
+    _add_reading_options(parser)
+    if of_many:
+        parser.set_defaults(on_error="fail", **dict.fromkeys(DICOM_OPTIONS))
+        return
+    add_dicom_options(parser)
+    if on_error not in {"fail", "mask"}:
+        parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
+    add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
+        "status, or the best mask there is (default: %(default)s)")  # fmt: skip
+    add("--cache", type=Path, metavar="DIR", help="folder that keeps what the next step of the same case, with other "
+        "clicks, can reuse: at most 4 GB, and the mask is the same (default: none)")  # fmt: skip
+
+
+def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the networks sweep, and how often."""
+    add = parser.add_argument
     add("--depth", type=_depth, default="voxels", metavar="voxels|published|deadline|N", help="test-time flips: by "
         "the voxels the network sweeps, by those of the input, as many as the time allows, or N = 1, 2, 4 or 8 "
         "(default: %(default)s)")  # fmt: skip
@@ -102,23 +119,18 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail", *, 
         "sweeps may win back; where it fails they run as they are")  # fmt: skip
     add("--tracer", choices=("auto", *Tracer), default="auto", help="the tracer, where it is known (default: the "
         "MIP-CNN's vote)")  # fmt: skip
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add how clicks and PET are taken."""
+    add = parser.add_argument
     add("--strict", action="store_true", help="refuse a broken clicks file instead of going on without clicks")
     add("--points", choices=("voxels", "mm"), default="voxels", help="unit of the clicks: voxel indices of the PET, "
         "or millimetres in the patient (LPS)")  # fmt: skip
     add("--assume-suv", action="store_true", help="take the PET as SUV although its values look like Bq/ml")
-    if of_many:
-        parser.set_defaults(on_error="fail", **dict.fromkeys(DICOM_OPTIONS))
-        return
-    _add_dicom_options(parser)
-    if on_error not in {"fail", "mask"}:
-        parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
-    add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
-        "status, or the best mask there is (default: %(default)s)")  # fmt: skip
-    add("--cache", type=Path, metavar="DIR", help="folder that keeps what the next step of the same case, with other "
-        "clicks, can reuse: at most 4 GB, and the mask is the same (default: none)")  # fmt: skip
 
 
-def _add_dicom_options(parser: argparse.ArgumentParser) -> None:
+def add_dicom_options(parser: argparse.ArgumentParser) -> None:
     """What a user can say about DICOM images; each stands in for the header."""
     add = parser.add_argument_group(
         "DICOM images", "which series, and what their headers lack or have wrong"
@@ -163,7 +175,7 @@ def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
         strict=arguments.strict,
         assume_suv=arguments.assume_suv,
         points_unit=arguments.points,
-        dicom=DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS}),
+        dicom=dicom_wishes(arguments),
     )
     recipe, on_error = RECIPES[arguments.recipe], cast("OnError", arguments.on_error)
     return RunOptions(recipe, arguments.weights, limits, reading, on_error, _cache(arguments))
@@ -176,6 +188,15 @@ def _cache(arguments: argparse.Namespace) -> Path | None:
     if cache and output and cache.resolve().is_relative_to((output / "images").resolve()):
         raise ValueError(f"--cache lies outside of the results; {cache} is inside {output / 'images'}: choose another")
     return cache
+
+
+def dicom_wishes(arguments: argparse.Namespace) -> DicomWishes:
+    """What `add_dicom_options` added, as a value.
+
+    Raises:
+        ValueError: When a number is outside its range.
+    """
+    return DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS})
 
 
 def _depth(text: str) -> Depth:

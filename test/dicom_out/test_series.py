@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.datadict import tag_for_keyword
 
 from petlesion.dicom_out.series import SeriesError, SourceSeries
 from petlesion.volume import Grid, Volume
@@ -109,3 +110,18 @@ def test_no_series_and_copies_are_refused():
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SeriesError, match="missing"):
         SourceSeries.read(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("keyword", ["FrameOfReferenceUID", "ImagePositionPatient", "PixelSpacing"])
+def test_a_slice_without_a_place_is_refused_with_the_tag(keyword):
+    slices = pet_slices()
+    delattr(slices[2], keyword)
+    with pytest.raises(SeriesError, match=rf"has .+ \({tag_for_keyword(keyword) >> 16:04X},.*one lacks it"):
+        SourceSeries.of(slices)
+
+
+def test_what_is_completed_is_a_copy():
+    series = SourceSeries.of(pet_slices())
+    delattr(series.slices[0], "StudyID")
+    assert series.completed().slices[0].StudyID == ""
+    assert "StudyID" not in series.slices[0]
