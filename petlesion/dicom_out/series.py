@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 OFF_GRID = 0.25  # voxels by which a slice's corners may miss those of the mask: real slices are not quite equidistant
 
+# What objects copy from their source and the standard wants to be there, empty where it is not known (type 2); some
+# de-identification drops it altogether.
+EMPTY_WHERE_UNKNOWN = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
+
 
 class SeriesError(CaseError):
     """A series that objects cannot refer to. Its text states rule, offence and remedy."""
@@ -120,9 +127,13 @@ class SourceSeries:
 
 def _header(path: Path) -> Dataset | None:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        one = pydicom.dcmread(path, stop_before_pixels=True)
     except (InvalidDicomError, OSError, ValueError):
         return None
+    for keyword in EMPTY_WHERE_UNKNOWN:
+        if keyword not in one:
+            setattr(one, keyword, "")
+    return one
 
 
 def _height_mm(one: Dataset) -> float:

@@ -56,7 +56,7 @@ def review(options: RunOptions, folder: Folder, door: Door) -> int:
             take_workspaces()
             folder.check()
             store = open_store(options)
-            admission = folder.source.read(folder.path.resolve().name, options.reading)
+            admission = folder.source.read(folder.path.resolve().name or "review", options.reading)
             for warning in admission.warnings:
                 LOG.warning("warning: %s", warning)
             room, token = Room(Engine.of(admission, options, store), folder), secrets.token_urlsafe(32)

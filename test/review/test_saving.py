@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import highdicom as hd
 import numpy as np
@@ -11,12 +12,16 @@ import pydicom
 import pytest
 
 from petlesion.case import Admission, PetCtCase
+from petlesion.challenge import ReadOptions
 from petlesion.dicom_out.series import SeriesError
 from petlesion.images import OutputError, read_image
+from petlesion.lesions import LesionMask, measure_lesions
+from petlesion.report import mask_report
 from petlesion.review.saving import Folder
-from petlesion.review.session import Click, Snapshot
+from petlesion.review.session import Answer, Click, PackedMask, Snapshot
 from petlesion.review.source import Source
 from petlesion.volume import Volume
+from test.dicom.objects import SECRETS, phantom_study
 from test.dicom_out.series import GRID as SERIES_GRID
 from test.dicom_out.series import NAMES, pet_slices
 from test.review.conftest import GRID, LARGE, SMALL, answer_of, box
@@ -71,6 +76,30 @@ def test_of_a_case_from_dicom_objects_are_written_too(snapshot, study, tmp_path)
     assert segments.PatientName == NAMES[0]
     report = pydicom.dcmread(tmp_path / "out" / "sr.dcm")
     assert report.Modality == "SR"
+
+
+def _words(path):
+    """A text without its pictures, whose letters mean nothing."""
+    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", path.read_text())
+
+
+def test_a_study_from_its_reading_to_its_objects(toy_case, tmp_path):
+    source = Source(study=phantom_study(tmp_path / "Doe_Jane", toy_case.phantom))
+    for path in [path for path in source.study.rglob("*") if path.is_file()]:
+        one = pydicom.dcmread(path)
+        one.SliceThickness = 10  # which objects of others have, and those of the tests of reading do not
+        one.save_as(path)
+    read = source.read("a review", ReadOptions())
+    inside = toy_case.phantom.truth.array_zyx > 0
+    lesions = measure_lesions(LesionMask.of(inside, read.case.grid), read.case.pet_suv)
+    answer = Answer(PackedMask.of(inside), lesions, mask_report(lesions, case_name=read.case.name))
+    names = Folder(tmp_path / "out", source).save(Snapshot.first((), answer), read)
+    assert names[-2:] == ("seg.dcm", "sr.dcm")
+    segments = hd.seg.segread(tmp_path / "out" / "seg.dcm")
+    assert int(segments.pixel_array.sum()) == inside.sum()
+    assert segments.SegmentSequence[0].SegmentAlgorithmType == "AUTOMATIC"  # nobody clicked
+    texts = [_words(tmp_path / "out" / name) for name in ("report.json", "lesions.csv", "report.html")]
+    assert [secret for secret in SECRETS for text in texts if secret in text] == []
 
 
 def test_anonymous_objects_name_nobody(snapshot, study, tmp_path):
