@@ -12,6 +12,7 @@ export class Mip {
   #grid;
   #plane;
   #rays;
+  #view;
   #image;
   #lines = [];
   /** @type {import("./client.js").Lesion[]} */
@@ -25,12 +26,14 @@ export class Mip {
    * @param {HTMLCanvasElement} canvas
    * @param {import("./grid.js").Grid} grid
    * @param {ArrayLike<number>} petSuv of the whole grid
+   * @param {import("./nifti.js").Box} box the part that is drawn
    */
-  constructor(canvas, grid, petSuv) {
+  constructor(canvas, grid, petSuv, box) {
     this.#canvas = canvas;
     this.#grid = grid;
     this.#plane = planeOf(grid, "coronal");
     this.#rays = project(petSuv, grid, this.#plane);
+    this.#view = viewOf(grid, this.#plane, box);
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
@@ -65,15 +68,17 @@ export class Mip {
   hottestAt({ clientX, clientY }) {
     const { left, top } = this.#canvas.getBoundingClientRect();
     const [x, y, width, height] = this.box();
-    const column = Math.floor(((clientX - left - x) / width) * this.#rays.width);
-    const row = Math.floor(((clientY - top - y) / height) * this.#rays.height);
-    const inside = column >= 0 && row >= 0 && column < this.#rays.width && row < this.#rays.height;
-    return inside ? voxelOf(this.#grid, this.#rays.offsets[row * this.#rays.width + column]) : null;
+    const column = Math.floor(((clientX - left - x) / width) * this.#view.width);
+    const row = Math.floor(((clientY - top - y) / height) * this.#view.height);
+    if (column < 0 || row < 0 || column >= this.#view.width || row >= this.#view.height) return null;
+    const pixel = (this.#view.row + row) * this.#rays.width + this.#view.column + column;
+    return voxelOf(this.#grid, this.#rays.offsets[pixel]);
   }
 
   /** Where the image lies on the canvas: left, top, width, height in pixels of the page. */
   box() {
-    const { width, height, columnMm, rowMm } = extent(this.#grid, this.#plane);
+    const { columnMm, rowMm } = extent(this.#grid, this.#plane);
+    const { width, height } = this.#view;
     const { clientWidth, clientHeight } = this.#canvas;
     const scale = Math.min(clientWidth / (width * columnMm), clientHeight / (height * rowMm));
     const size = [width * columnMm * scale, height * rowMm * scale];
@@ -88,14 +93,16 @@ export class Mip {
 
   #place(column, row) {
     const [x, y, width, height] = this.box();
-    return [x + (column / this.#rays.width) * width, y + (row / this.#rays.height) * height];
+    const view = this.#view;
+    return [x + ((column - view.column) / view.width) * width, y + ((row - view.row) / view.height) * height];
   }
 
   draw() {
     const context = wiped(this.#canvas);
     if (!this.#image) return;
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.#image, ...this.box());
+    const { column, row, width, height } = this.#view;
+    context.drawImage(this.#image, column, row, width, height, ...this.box());
     this.#drawHere(context);
     if (this.showsMask) this.#drawMask(context);
     this.clicks.forEach(({ point, name }) => drawClick(context, this.placeOf(point), name));
@@ -120,4 +127,11 @@ export class Mip {
     path.lineTo(x, top + height);
     stroke(context, path, "#7d8a9780", 1);
   }
+}
+
+/** The pixels of a picture of the plane that show a box: first column and row, and how many. */
+function viewOf(grid, plane, { low, size }) {
+  const last = low.map((index, axis) => index + size[axis] - 1);
+  const [[c, r], [d, s]] = [low, last].map((voxel) => pixelOf(grid, plane, voxel));
+  return { column: Math.min(c, d), row: Math.min(r, s), width: Math.abs(c - d) + 1, height: Math.abs(r - s) + 1 };
 }

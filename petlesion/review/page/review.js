@@ -30,7 +30,7 @@ class Review {
     const study = await getCase();
     showCase(study);
     await this.#slices.load(study);
-    this.#mip = new Mip(find("#mip"), this.#slices.grid, this.#slices.petSuv);
+    this.#mip = new Mip(find("#mip"), this.#slices.grid, this.#slices.petSuv, this.#slices.box);
     const views = { slices: this.#slices, overlay: this.#overlay, mip: this.#mip };
     this.#display = new Display(find("#display"), views, study);
     this.#modes.setReadsClicks(study.reads_clicks);

@@ -50,11 +50,11 @@ const OPTIONS = {
 export class Slices {
   #niivue = new Niivue(OPTIONS);
   #canvas;
-  /** @type {import("./nifti.js").Box} the part that NiiVue has */
-  #box;
   #due = 0;
   /** @type {Grid} of the PET */
   grid;
+  /** @type {import("./nifti.js").Box} the part that is drawn */
+  box;
   /** SUV of every voxel, x fastest. @type {Float32Array} */
   petSuv;
   /** HU of every voxel, x fastest. @type {Int16Array} */
@@ -77,10 +77,10 @@ export class Slices {
     addPalettes(niivue);
     const [ct, pet] = await Promise.all([getCt().then(readVolume), getPet().then(readVolume)]);
     [this.grid, this.petSuv, this.ctHu] = [pet.grid, pet.values, ct.values];
-    this.#box = bodyBox(ct);
+    this.box = bodyBox(ct);
     niivue.setCustomLayout(LAYOUTS.all);
-    niivue.addVolume(await NVImage.new(cropped(ct, this.#box), "ct.nii", "gray", 1, null, ...study.ct_window_hu));
-    niivue.addVolume(await NVImage.new(cropped(pet, this.#box), "pet.nii", "gray", 1, null, ...study.pet_window_suv));
+    niivue.addVolume(await NVImage.new(cropped(ct, this.box), "ct.nii", "gray", 1, null, ...study.ct_window_hu));
+    niivue.addVolume(await NVImage.new(cropped(pet, this.box), "pet.nii", "gray", 1, null, ...study.pet_window_suv));
     niivue.onLocationChange = () => this.onChange();
     this.#canvas.addEventListener("dblclick", (event) => event.stopImmediatePropagation(), { capture: true });
     this.#canvas.addEventListener("wheel", (event) => this.#zoomByWheel(event), { capture: true });
@@ -94,7 +94,7 @@ export class Slices {
 
   /** @param {Triple} voxel the nearest one that is drawn is gone to */
   goTo(voxel) {
-    const { low, size } = this.#box;
+    const { low, size } = this.box;
     const inside = clamped({ size }, voxel.map((index, axis) => index - low[axis]));
     this.#niivue.scene.crosshairPos = this.#fractionOf(inside.map((index, axis) => index + low[axis]));
     this.#zoomTo(this.#niivue.scene.pan2Dxyzmm[3]);
