@@ -103,6 +103,10 @@ class TileFiles:
         self.n_bytes += size
         self.used.add(path.name)
 
+    def release(self) -> bool:
+        """See `tile_memory.TileMemory`: a folder holds no memory of the process."""
+        return False
+
     def _path(self, key: bytes) -> Path:
         return self.root / f"{key.hex()}.tile"
 
