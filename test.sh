@@ -27,9 +27,11 @@ container() {
   fi
 }
 
-# The validator of DICOM objects comes with the system, not with Python; without it its tests are skipped, aloud.
-if ! command -v dciodvfy > /dev/null; then
-  { apt-get update -qq && apt-get install -qq -y dicom3tools; } > /dev/null 2>&1 || echo "dciodvfy: skipped: no dicom3tools"
+# The validator of DICOM objects and the browser for the review page come with the system, not with Python; without
+# them their tests are skipped, aloud.
+if ! command -v dciodvfy > /dev/null || ! command -v chromium > /dev/null; then
+  { apt-get update -qq && apt-get install -qq -y dicom3tools chromium; } > /dev/null 2>&1 ||
+    echo "dciodvfy, chromium: what is missing of them could not be installed"
 fi
 
 check "ruff check" "$python" -m ruff check --quiet

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the body's box costs: the same cases with and without it, through the whole pipeline.
 
-    python -m benchmarks.body_crop --json FILE [--n 24] [--spacing 4] [--clicks 0] [--weights DIR] [--data DIR]
+    python -m benchmarks.body_crop --json FILE [--n 24] [--field 800 800 978] [--spacing 4] [--clicks 0]
+                                   [--weights DIR] [--data DIR]
 
-Draws N seeded phantoms of each tracer in a scanner's field of view of 800 x 800 x 978 mm, at --spacing mm; with --data,
+Draws N seeded phantoms of each tracer in a scanner's field of view of --field mm, at --spacing mm; with --data,
 the real sarcomas in DIR/petct_sts that training leaves out as well. Each is segmented twice, one fold, no flips, the
 tracer given, and held against its truth: Dice, false positive and false negative volume. FILE keeps every case, so that
 a run that was stopped goes on.
@@ -59,6 +60,8 @@ def main() -> None:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
             "clicks": options.clicks,
+            "field_mm": list(options.field),
+            "spacing_mm": options.spacing,
             "means": means(held["cases"]),
         }
         options.json.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
@@ -70,6 +73,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
     parser.add_argument("--n", type=int, default=24, help="phantoms of each tracer")
+    parser.add_argument("--field", type=float, nargs=3, default=FIELD_MM, metavar=("X", "Y", "Z"), help="in mm")
     parser.add_argument("--spacing", type=float, default=4.0, help="of the phantoms, in mm")
     parser.add_argument("--clicks", type=int, default=0, choices=range(11), help="of each kind")
     parser.add_argument("--weights", type=Path, metavar="DIR")
@@ -92,7 +96,7 @@ def study_of(name: str, options: argparse.Namespace) -> Study:
     tracer, _, number = name.rpartition("-")
     if tracer in set(Tracer):
         rng = np.random.default_rng([FIRST_SEED + int(number), tracer == Tracer.PSMA])
-        x, y, z = (round(mm / options.spacing) for mm in FIELD_MM)
+        x, y, z = (round(mm / options.spacing) for mm in options.field)
         count = int(rng.integers(1, 12))
         grid = Grid((x, y, z), (options.spacing,) * 3)
         return Study.of(make_phantom(Tracer(tracer), rng, grid=grid, n_lesions=count))

@@ -29,6 +29,7 @@ import torch
 from petlesion.case import PetCtCase, Tracer
 from petlesion.chart import evaluation_chart
 from petlesion.clicks import Clicks
+from petlesion.inference.tile_memory import MemoryTiles
 from petlesion.inference.tracer import call_tracer, load_tracer_networks
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import Limits
@@ -138,7 +139,8 @@ def part_figures(bench: Bench, part: str, pictures: Path | None) -> Json:
         rng = np.random.default_rng(FIRST_SEED)
         clicks = simulate_clicks(study.truth, study.pet_suv, rng)
         by_step = click_steps(clicks)
-        found = [scored(bench.store, study, by_step[step]) for step in steps]
+        tiles = MemoryTiles()
+        found = [scored(bench.store, study, by_step[step], tiles) for step in steps]
         cases.append(CaseScores(name, tuple(one for one, _ in found), tracer=study.tracer.value))
         called.append(found[0][1])
         line = {
@@ -146,7 +148,8 @@ def part_figures(bench: Bench, part: str, pictures: Path | None) -> Json:
             for step, (one, _) in zip(steps, found, strict=True)
         }
         if part != "healthy":
-            exchanged.append(scored(bench.store, study, Clicks(clicks.background_xyz, clicks.tumor_xyz))[0])
+            wrong = Clicks(clicks.background_xyz, clicks.tumor_xyz)
+            exchanged.append(scored(bench.store, study, wrong, tiles)[0])
             line["exchanged"] = round(exchanged[-1].dice, 3)
         print(f"{part} {name} {cases[-1].last.truth_ml:.1f} ml, {called[-1]}: {line}", flush=True)
     if pictures is not None:
@@ -162,10 +165,10 @@ def part_figures(bench: Bench, part: str, pictures: Path | None) -> Json:
     } | summary
 
 
-def scored(store: ModelStore, study: Study, clicks: Clicks) -> tuple[Scores, str]:
+def scored(store: ModelStore, study: Study, clicks: Clicks, tiles: MemoryTiles) -> tuple[Scores, str]:
     """Scores of one run of the whole pipeline, and the tracer that it called."""
     case = PetCtCase("study", study.ct_hu, study.pet_suv, clicks)
-    result = segment(case, store, Limits(depth=1, time_limit_s=float("inf")))
+    result = segment(case, store, Limits(depth=1, time_limit_s=float("inf")), memory=tiles)
     truth = study.truth.array_zyx > 0
     return score(
         result.mask.array_zyx > 0, truth, study.truth.grid.voxel_ml

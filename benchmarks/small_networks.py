@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ CONFIGURATION = "3d_fullres"
 FEATURES = (8, 16, 32, 32)
 PATIENT_SPACING_MM = (3.0, 2.03642, 2.03642)
 CENTRE = (1, 1, 1)
+State = Callable[[dict[str, Any], int], dict[str, torch.Tensor]]
 DATASET = {
     "channel_names": {"0": "CT", "1": "PET", "2": "clicks"},
     "labels": {"background": 0, "tumor": 1},
@@ -30,13 +32,26 @@ DATASET = {
 }
 
 
+def full_plans(patch: Index, spacing_zyx_mm: Triple = PATIENT_SPACING_MM) -> dict[str, Any]:
+    """The plans of the published networks, with this patch."""
+    plans: dict[str, Any] = json.loads(PLANS.read_text(encoding="utf-8"))
+    plans["configurations"][CONFIGURATION] |= {"patch_size": list(patch), "spacing": list(spacing_zyx_mm)}
+    return plans
+
+
+def random_state(plans: dict[str, Any], seed: int) -> dict[str, torch.Tensor]:
+    """nnU-Net's own random weights, as fp16 keeps them: for timing, as the mask means nothing."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = network_from_plans(plans, CONFIGURATION, 3, 2)
+        state: dict[str, torch.Tensor] = network.apply(network.initialize).state_dict()
+    return {key: tensor.half().float() for key, tensor in state.items()}
+
+
 def small_plans(patch: Index, spacing_zyx_mm: Triple = PATIENT_SPACING_MM) -> dict[str, Any]:
     """The full-size plans with a network of four stages, 8 to 32 features, and this patch."""
-    plans: dict[str, Any] = json.loads(PLANS.read_text(encoding="utf-8"))
-    chosen = plans["configurations"][CONFIGURATION]
-    n = len(FEATURES)
-    chosen |= {"patch_size": list(patch), "spacing": list(spacing_zyx_mm)}
-    chosen["architecture"]["arch_kwargs"] |= {
+    plans, n = full_plans(patch, spacing_zyx_mm), len(FEATURES)
+    plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"] |= {
         "n_stages": n,
         "features_per_stage": list(FEATURES),
         "kernel_sizes": [[3, 3, 3]] * n,
@@ -69,15 +84,17 @@ def following_state(plans: dict[str, Any], seed: int) -> dict[str, torch.Tensor]
     return {key: tensor.half().float() for key, tensor in state.items()}
 
 
-def write_both(work: Path, plans: dict[str, Any], folds: Sequence[int], roles: Sequence[str]) -> tuple[Path, Path]:
-    """The folder that stock nnU-Net reads, and the store that petlesion reads, under `work`."""
+def write_both(
+    work: Path, plans: dict[str, Any], folds: Sequence[int], roles: Sequence[str], state: State = following_state
+) -> tuple[Path, Path]:
+    """The folder that stock nnU-Net reads, and the store that petlesion reads, under `work`; `state` draws a fold."""
     folder, store = work / "nnunet", work / "store"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plans.json").write_text(json.dumps(plans), encoding="utf-8")
     (folder / "dataset.json").write_text(json.dumps(DATASET), encoding="utf-8")
     for fold in folds:
         checkpoint = {
-            "network_weights": following_state(plans, fold),
+            "network_weights": state(plans, fold),
             "trainer_name": "nnUNetTrainer",
             "init_args": {"configuration": CONFIGURATION},
             "inference_allowed_mirroring_axes": (0, 1, 2),

@@ -4,7 +4,8 @@
     python -m benchmarks.stock_nnunet --input DIR --model FOLDER --out MASK.mha --folds 0,1 --step F --flips N
 
 The clicks' Gaussians are drawn over the whole volume, as the published containers draw them; everything else is
-`nnUNetPredictor`, called as its `predict_single_npy_array` calls itself. The last line printed is a JSON of seconds.
+`nnUNetPredictor`, called as its `predict_single_npy_array` calls itself. The last line printed is a JSON of seconds,
+the one before it of the GPU's memory.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 import numpy as np  # noqa: E402
 import SimpleITK as sitk  # noqa: E402
 from scipy.ndimage import gaussian_filter  # noqa: E402
+
+from benchmarks.with_gpu_memory import gpu_memory  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +129,7 @@ def main() -> None:
             written.CopyInformation(pet)
             sitk.WriteImage(written, str(options.out), True)  # noqa: FBT003 - compressed; SimpleITK takes no keyword
     SECONDS["read"] = round(SECONDS["read"] - SECONDS["heatmap"], 2)
+    print(json.dumps(gpu_memory()))
     print(json.dumps(SECONDS))
 
 

@@ -41,6 +41,8 @@ class PetCtCase:
         pet_suv: PET in SUV (body weight), float32, (Z, Y, X).
         clicks: Clicks on the PET's grid.
         recorded_tracer: The tracer that the images' header names; None where they have none or it does not say.
+        warnings: What was repaired or is doubtful, as `read_case` of the library keeps it.
+        origin: How the images came about, as `read_case` keeps it; empty where files held them as they are.
 
     Raises:
         CaseError: When CT and PET do not share one grid, or a click lies outside it.
@@ -51,6 +53,8 @@ class PetCtCase:
     pet_suv: Volume
     clicks: Clicks = Clicks()  # noqa: RUF009 - a frozen value
     recorded_tracer: Tracer | None = None
+    warnings: tuple[str, ...] = ()
+    origin: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.ct_hu.grid.same_as(self.pet_suv.grid):

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from petlesion.commands import (
+    batch,
     clicks,
     evaluate,
     export_dicom,
@@ -17,6 +18,7 @@ from petlesion.commands import (
     prepare,
     rank,
     report,
+    review,
     segment,
     serve,
     systems,
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "segment": segment,
+    "batch": batch,
     "report": report,
     "export-dicom": export_dicom,
     "serve": serve,
+    "review": review,
     "phantom": phantom,
     "clicks": clicks,
     "evaluate": evaluate,

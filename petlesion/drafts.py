@@ -53,15 +53,34 @@ def draft_folder(home: Path) -> Iterator[Path]:
         OSError: When it cannot be made.
     """
     _remove_stale(home)
-    # What cannot be removed now, the next run removes: it is no reason to call what is in its place a failure.
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=home, ignore_cleanup_errors=True) as folder:
+    while True:
+        # What cannot be removed now, the next run removes: it is no reason to call what is in its place a failure.
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=home, ignore_cleanup_errors=True) as folder:
+            descriptor = _locked(folder)
+            if descriptor is None:
+                continue
+            try:
+                yield Path(folder)
+            finally:
+                os.close(descriptor)
+            return
+
+
+def _locked(folder: str) -> int | None:
+    """A descriptor that holds a new folder's lock; None where another process has removed the folder just before.
+
+    Between its making and its locking it looks like one whose process has ended.
+    """
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # a file system without locks; then nobody can take one either
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield Path(folder)
-        finally:
-            os.close(descriptor)
+    except FileNotFoundError:
+        return None
+    with suppress(OSError):  # a file system without locks; then nobody can take one either
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if Path(folder).is_dir():
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _remove_stale(home: Path) -> None:

@@ -34,6 +34,7 @@ from petlesion.termination import Termination, sigterm_raises
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from petlesion.inference.ensemble import Observer
     from petlesion.recipe import Member, Recipe, Stage
 
 LOG = logging.getLogger("petlesion")
@@ -75,19 +76,22 @@ def run(options: RunOptions, desk: Desk) -> int:
     return answer(options, desk).status
 
 
-def answer(options: RunOptions, desk: Desk, store: ModelStore | None = None) -> Ending:
+def answer(
+    options: RunOptions, desk: Desk, store: ModelStore | None = None, observer: Observer | None = None
+) -> Ending:
     """Segment one case; every error becomes an ending, and one last plain sentence on stderr.
 
     Args:
         options: The run's choices.
         desk: Where the case lies, and where its mask goes.
         store: The weights as `open_store` gives them; by default they are opened here.
+        observer: Called after each tile; by default a line of progress is shown.
     """
     try:
         with sigterm_raises() as termination:
             check_open_files()
             take_workspaces()
-            ending = _process(options, desk, store)
+            ending = _process(options, desk, store, observer or ProgressLine())
         return replace(ending, status=TERMINATED) if termination.came else ending
     except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status
         status, sentence = status_of(error), sentence_of(error)
@@ -119,7 +123,7 @@ def open_store(options: RunOptions) -> ModelStore:
     return store
 
 
-def _process(options: RunOptions, desk: Desk, store: ModelStore | None) -> Ending:
+def _process(options: RunOptions, desk: Desk, store: ModelStore | None, observer: Observer) -> Ending:
     """The straight way: check, read, segment, write."""
     warnings = desk.check()
     store = store or open_store(options)
@@ -128,7 +132,7 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None) -> Endin
     for warning in warnings:
         LOG.warning("warning: %s", warning)
     memory = None if options.cache is None else TileFiles.open(options.cache)
-    result = segment(admission.case, store, options.limits, options.recipe, ProgressLine(), memory=memory)
+    result = segment(admission.case, store, options.limits, options.recipe, observer, memory=memory)
     for doubt in result.tracer.doubts if result.tracer else ():
         LOG.warning("warning: %s", doubt)
         warnings += (doubt,)

@@ -98,6 +98,8 @@ class Limits:
         tile_step: Distance of neighbouring tiles as a fraction of the patch, in (0, 1]; None takes the recipe's.
         folds: Folds to use, as their numbers; None takes all that the weights hold.
         tracer: The tracer where it is known; None lets the MIP-CNN decide.
+        average_folds: Whether the folds' weights are averaged into one network, in place of their answers.
+        compile: Whether networks on a GPU are compiled before they sweep; see `compiled`.
 
     Raises:
         ValueError: When a value is outside its range.
@@ -111,6 +113,8 @@ class Limits:
     tile_step: float | None = None
     folds: tuple[int, ...] | None = None
     tracer: Tracer | None = None
+    average_folds: bool = False
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.depth not in {"voxels", "published", "deadline", 1, 2, 4, 8}:

@@ -67,8 +67,11 @@ def add_server_options(parser: argparse.ArgumentParser, host: str, api_method: s
     add("--port", type=int, default=PORT, help="port that a server listens on; 0: any (default: %(default)s)")
 
 
-def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> None:
-    """Add the options of a run to `parser`; `on_error` is the default of --on-error."""
+def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail", *, of_many: bool = False) -> None:
+    """Add the options of a run to `parser`; `on_error` is the default of --on-error.
+
+    Those of a run over many cases (`of_many`) have none that speak of one study, and no time limit by default.
+    """
     add = parser.add_argument
     add("--weights", type=Path, metavar="DIR", help="folder with manifest.json (default: /opt/ml/model if it holds "
         "one, else model_weights beside process.py)")  # fmt: skip
@@ -79,23 +82,18 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
         help="published system to run (default: %(default)s)",
     )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
-    add("--time-limit", type=float, metavar="SECONDS", help="seconds from the start of the process, or the "
-        "arrival of a call, to the mask; 0: none (default: the recipe's, 900 for mesbah)")  # fmt: skip
-    add("--depth", type=_depth, default="voxels", metavar="voxels|published|deadline|N", help="test-time flips: by "
-        "the voxels the network sweeps, by those of the input, as many as the time allows, or N = 1, 2, 4 or 8 "
-        "(default: %(default)s)")  # fmt: skip
-    add("--body-crop", action=argparse.BooleanOptionalAction, default=None, help="sweep only the body's box "
-        "(default: the recipe's choice)")  # fmt: skip
-    add("--tile-step", type=float, metavar="F", help="distance of neighbouring tiles, as a fraction of the patch in "
-        "(0, 1] (default: the recipe's)")  # fmt: skip
-    add("--folds", type=_folds, metavar="0,1,...", help="folds of the ensemble to use (default: all)")
-    add("--tracer", choices=("auto", *Tracer), default="auto", help="the tracer, where it is known (default: the "
-        "MIP-CNN's vote)")  # fmt: skip
-    add("--strict", action="store_true", help="refuse a broken clicks file instead of going on without clicks")
-    add("--points", choices=("voxels", "mm"), default="voxels", help="unit of the clicks: voxel indices of the PET, "
-        "or millimetres in the patient (LPS)")  # fmt: skip
-    add("--assume-suv", action="store_true", help="take the PET as SUV although its values look like Bq/ml")
-    _add_dicom_options(parser)
+    if of_many:
+        add("--time-limit", type=float, metavar="SECONDS", default=0.0, help="seconds for each case; 0: none "
+            "(default: none)")  # fmt: skip
+    else:
+        add("--time-limit", type=float, metavar="SECONDS", help="seconds from the start of the process, or the "
+            "arrival of a call, to the mask; 0: none (default: the recipe's, 900 for mesbah)")  # fmt: skip
+    _add_sweep_options(parser)
+    _add_reading_options(parser)
+    if of_many:
+        parser.set_defaults(on_error="fail", **dict.fromkeys(DICOM_OPTIONS))
+        return
+    add_dicom_options(parser)
     if on_error not in {"fail", "mask"}:
         parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
     add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
@@ -104,7 +102,35 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail") -> 
         "clicks, can reuse: at most 4 GB, and the mask is the same (default: none)")  # fmt: skip
 
 
-def _add_dicom_options(parser: argparse.ArgumentParser) -> None:
+def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the networks sweep, and how often."""
+    add = parser.add_argument
+    add("--depth", type=_depth, default="voxels", metavar="voxels|published|deadline|N", help="test-time flips: by "
+        "the voxels the network sweeps, by those of the input, as many as the time allows, or N = 1, 2, 4 or 8 "
+        "(default: %(default)s)")  # fmt: skip
+    add("--body-crop", action=argparse.BooleanOptionalAction, default=None, help="sweep only the body's box "
+        "(default: the recipe's choice)")  # fmt: skip
+    add("--tile-step", type=float, metavar="F", help="distance of neighbouring tiles, as a fraction of the patch in "
+        "(0, 1] (default: the recipe's)")  # fmt: skip
+    add("--folds", type=_folds, metavar="0,1,...", help="folds of the ensemble to use (default: all)")
+    add("--average-folds", action="store_true", help="average the folds' weights into one network; for folds whose "
+        "training began with the same weights (not exact, see docs/performance.md)")  # fmt: skip
+    add("--compile", action="store_true", help="compile the networks on a GPU before they sweep: minutes, which many "
+        "sweeps may win back; where it fails they run as they are")  # fmt: skip
+    add("--tracer", choices=("auto", *Tracer), default="auto", help="the tracer, where it is known (default: the "
+        "MIP-CNN's vote)")  # fmt: skip
+
+
+def _add_reading_options(parser: argparse.ArgumentParser) -> None:
+    """Add how clicks and PET are taken."""
+    add = parser.add_argument
+    add("--strict", action="store_true", help="refuse a broken clicks file instead of going on without clicks")
+    add("--points", choices=("voxels", "mm"), default="voxels", help="unit of the clicks: voxel indices of the PET, "
+        "or millimetres in the patient (LPS)")  # fmt: skip
+    add("--assume-suv", action="store_true", help="take the PET as SUV although its values look like Bq/ml")
+
+
+def add_dicom_options(parser: argparse.ArgumentParser) -> None:
     """What a user can say about DICOM images; each stands in for the header."""
     add = parser.add_argument_group(
         "DICOM images", "which series, and what their headers lack or have wrong"
@@ -142,12 +168,14 @@ def run_options(arguments: argparse.Namespace, started_s: float) -> RunOptions:
         tile_step=arguments.tile_step,
         folds=arguments.folds,
         tracer=None if arguments.tracer == "auto" else Tracer(arguments.tracer),
+        average_folds=arguments.average_folds,
+        compile=arguments.compile,
     )
     reading = ReadOptions(
         strict=arguments.strict,
         assume_suv=arguments.assume_suv,
         points_unit=arguments.points,
-        dicom=DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS}),
+        dicom=dicom_wishes(arguments),
     )
     recipe, on_error = RECIPES[arguments.recipe], cast("OnError", arguments.on_error)
     return RunOptions(recipe, arguments.weights, limits, reading, on_error, _cache(arguments))
@@ -160,6 +188,15 @@ def _cache(arguments: argparse.Namespace) -> Path | None:
     if cache and output and cache.resolve().is_relative_to((output / "images").resolve()):
         raise ValueError(f"--cache lies outside of the results; {cache} is inside {output / 'images'}: choose another")
     return cache
+
+
+def dicom_wishes(arguments: argparse.Namespace) -> DicomWishes:
+    """What `add_dicom_options` added, as a value.
+
+    Raises:
+        ValueError: When a number is outside its range.
+    """
+    return DicomWishes(**{name: getattr(arguments, name) for name in DICOM_OPTIONS})
 
 
 def _depth(text: str) -> Depth:

@@ -17,9 +17,10 @@ from petlesion.case import Tracer
 from petlesion.inference.ahead import LoadingAhead
 from petlesion.inference.allocator import keep_freed_memory
 from petlesion.inference.channels import draw_channels
+from petlesion.inference.compiled import Compiled
 from petlesion.inference.ensemble import Averaging, Deadline, EnsembleLead, Observer, predict
 from petlesion.inference.manifest import WeightsError
-from petlesion.inference.networks import load_network
+from petlesion.inference.networks import average, load_network
 from petlesion.inference.plan import InferencePlan, plan_inference
 from petlesion.inference.plans import Plans, prepare_input, read_plans, share_input, stage_box
 from petlesion.inference.preprocess import ModelInput, restore
@@ -201,9 +202,15 @@ class _Run:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
             networks = {fold: self.ahead.take(model, fold) for fold in plan.folds}
+            networks = {plan.folds[0]: average(tuple(networks.values()))} if plan.averaged else networks
+            wanted = self.limits.compile and self.device.type == "cuda"
+            networks = {fold: Compiled(network) for fold, network in networks.items()} if wanted else networks
         if self.memory is None:
             return networks
-        recalling = {n: Recalling(network, model.fold(n).sha256, self.memory) for n, network in networks.items()}
+        hashes = {n: model.fold(n).sha256 for n in plan.folds}
+        if plan.averaged:
+            hashes = {plan.folds[0]: "mean of " + " ".join(hashes.values())}
+        recalling = {n: Recalling(network, hashes[n], self.memory) for n, network in networks.items()}
         self.recalling += recalling.values()
         return {**recalling}
 

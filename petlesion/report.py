@@ -130,6 +130,7 @@ def _stage(stage: StageRecord) -> Json:
             "folds": list(plan.folds),
             "flips": [list(flip) for flip in plan.flips],
             "tile_step": plan.tile_step,
+            "averaged_folds": plan.averaged,
             "reason": plan.reason,
         },
         "box_zyx": [list(corner) for corner in stage.box_zyx],

@@ -2,7 +2,9 @@
 """SIGTERM while a case is at work: an exception as long as nothing would be lost, and kept in mind from then on.
 
 The signal's handler is the one place that every step can ask without being handed it: `Termination.current()`. Python
-lets the main thread alone handle signals; elsewhere, and where no handler of ours is set, nothing ever comes.
+lets the main thread alone handle signals. A case at work in another thread can be told by `heard_from` instead: whoever
+knows that the process is to end sets `came`, and the case meets that at its next `check`. Where neither is set, nothing
+ever comes.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from petlesion.limits import Terminated
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+_HERE = threading.local()
 
 
 @dataclass(slots=True)
@@ -40,9 +44,9 @@ class Termination:
 
     @classmethod
     def current(cls) -> Termination:
-        """The handler that is set."""
-        found = signal.getsignal(signal.SIGTERM)
-        return found if isinstance(found, cls) and _in_main_thread() else cls()
+        """The handler that is set; outside the main thread, what `heard_from` set for this thread."""
+        found = signal.getsignal(signal.SIGTERM) if _in_main_thread() else getattr(_HERE, "heard", None)
+        return found if isinstance(found, cls) else cls()
 
     def check(self) -> None:
         """Raise Terminated where the signal has come."""
@@ -70,7 +74,7 @@ def sigterm_raises() -> Iterator[Termination]:
     """While inside, the first SIGTERM raises Terminated or, where there is a mask to be lost, is kept in mind."""
     handler = Termination()
     if not _in_main_thread():
-        yield handler
+        yield Termination.current()
         return
     former = signal.signal(signal.SIGTERM, handler)
     try:
@@ -79,6 +83,16 @@ def sigterm_raises() -> Iterator[Termination]:
         signal.signal(signal.SIGTERM, former)
         if handler.came and isinstance(former, Termination):
             former.came = True  # what is around this, a server, goes on and must hear of it
+
+
+@contextmanager
+def heard_from(teller: Termination) -> Iterator[None]:
+    """While inside, `teller` is the handler of this thread, which no signal reaches: others set its `came`."""
+    _HERE.heard = teller
+    try:
+        yield
+    finally:
+        del _HERE.heard
 
 
 def _in_main_thread() -> bool:

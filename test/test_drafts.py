@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from petlesion import drafts
 from petlesion.drafts import PREFIX, draft_folder, staged
 
 
@@ -56,3 +57,24 @@ def test_a_link_of_that_name_is_not_followed(tmp_path):
     with draft_folder(tmp_path / "out"):
         pass
     assert (tmp_path / "precious").is_dir()
+
+
+@pytest.mark.parametrize("when", ["before it is opened", "before it is locked"])
+def test_a_draft_that_another_process_removed_before_it_was_locked_is_made_anew(tmp_path, monkeypatch, when):
+    name = "open" if when == "before it is opened" else "flock"
+    place = drafts.os if name == "open" else drafts.fcntl
+    real, taken = getattr(place, name), []
+
+    def slow(folder, *rest, **more):
+        found = next(iter(tmp_path.iterdir()), None)
+        if found and not taken:
+            taken.append(found)
+            found.rmdir()
+        return real(folder, *rest, **more)
+
+    monkeypatch.setattr(place, name, slow)
+    with drafts.draft_folder(tmp_path) as folder:
+        assert folder.is_dir()
+        assert taken
+        assert folder != taken[0]
+    assert list(tmp_path.iterdir()) == []

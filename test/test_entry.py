@@ -89,6 +89,7 @@ def test_the_report_says_how_the_mask_came_about(run, sockets, toy_store):
         "folds": [1],
         "flips": [[]],
         "tile_step": 0.6,
+        "averaged_folds": False,
         "reason": "A depth of 1 was asked for: not mirrored.",
     }
     assert stage["sweeps_done"] == [{"fold": 1, "flip": []}]

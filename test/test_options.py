@@ -25,16 +25,19 @@ def test_without_words_everything_is_the_recipes():
     limits = found.limits
     assert (limits.device, limits.depth, limits.tracer) == ("auto", "voxels", None)
     assert (limits.time_limit_s, limits.body_crop, limits.tile_step, limits.folds) == (None, None, None, None)
+    assert (limits.average_folds, limits.compile) == (False, False)
     assert limits.started_s == 12.5
     assert (found.reading.strict, found.reading.assume_suv, found.reading.points_unit) == (False, False, "voxels")
 
 
 def test_each_word_reaches_its_field():
     words = "--device cpu --time-limit 60 --depth 4 --no-body-crop --tile-step 0.5 --folds 0,3 --tracer PSMA --strict"
+    words += " --average-folds --compile"
     found = options(*words.split(), "--points", "mm", "--assume-suv", "--on-error", "mask", "--weights", "w")
     limits = found.limits
     assert (limits.device, limits.time_limit_s, limits.depth, limits.tile_step) == ("cpu", 60.0, 4, 0.5)
     assert (limits.body_crop, limits.folds, limits.tracer) == (False, (0, 3), Tracer.PSMA)
+    assert (limits.average_folds, limits.compile) == (True, True)
     assert (found.reading.strict, found.reading.assume_suv, found.reading.points_unit) == (True, True, "mm")
     assert (found.on_error, found.weights) == ("mask", Path("w"))
 

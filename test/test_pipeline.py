@@ -173,6 +173,25 @@ def test_axes_that_training_did_not_mirror_are_not_mirrored(tmp_path, case, toy_
     assert "mirror" in result.stages[0].plan.reason
 
 
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_the_headers_tracer_goes_before_the_vote_with_a_warning(case, toy_store, upside_down):
+    """The toy networks call FDG; the header says PSMA. So too where the case is turned for the networks."""
+    if upside_down:
+        grid = replace(case.grid, direction=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, -1.0))
+        ct, pet = (Volume(one.array_zyx, grid) for one in (case.ct_hu, case.pet_suv))
+        case = replace(case, ct_hu=ct, pet_suv=pet)
+    result = segment(replace(case, recorded_tracer=Tracer.PSMA), toy_store, replace(ONE, folds=(0,)))
+    assert (result.tracer.tracer, result.tracer.recorded) == (Tracer.PSMA, Tracer.PSMA)
+    assert result.tracer.votes == (Tracer.FDG, Tracer.FDG)
+    assert [stage.model.role for stage in result.stages] == ["psma"]
+    (doubt,) = result.tracer.doubts
+    assert doubt.startswith(
+        "the header names PSMA as tracer, the images look like FDG: PSMA is taken; give --tracer FDG"
+    )
+    agreed = segment(replace(case, recorded_tracer=Tracer.FDG), toy_store, replace(ONE, folds=(0,)))
+    assert (agreed.tracer.tracer, agreed.tracer.doubts) == (Tracer.FDG, ())
+
+
 def test_a_click_more_computes_the_tiles_anew_that_see_it(case, toy_store):
     memory, fewer = MemoryTiles(), replace(case, clicks=replace(case.clicks, tumor_xyz=case.clicks.tumor_xyz[:-1]))
     without = segment(case, toy_store, ONE)
@@ -190,3 +209,18 @@ def test_a_click_more_computes_the_tiles_anew_that_see_it(case, toy_store):
         "computed": tiles[1].computed,
         "reused": tiles[1].reused,
     }
+
+
+def test_averaged_folds_run_as_one_network(case, toy_store):
+    result = segment(case, toy_store, Limits(depth=1, average_folds=True))
+    assert (result.stages[0].plan.folds, result.stages[0].sweeps) == ((0, 1), ((0, ()),))
+    alone = segment(case, toy_store, Limits(depth=1, average_folds=True, folds=(0,)))
+    plain = segment(case, toy_store, Limits(depth=1, folds=(0,)))
+    assert np.array_equal(alone.mask.array_zyx, plain.mask.array_zyx)
+
+
+def test_a_memory_does_not_take_averaged_folds_for_the_first(case, toy_store):
+    memory = MemoryTiles()
+    segment(case, toy_store, Limits(depth=1, folds=(0,)), memory=memory)
+    first, again = (segment(case, toy_store, Limits(depth=1, average_folds=True), memory=memory) for _ in range(2))
+    assert first.stages[0].tiles.reused == again.stages[0].tiles.computed == 0

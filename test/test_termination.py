@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from petlesion.limits import Terminated
-from petlesion.termination import Termination, sigterm_raises
+from petlesion.termination import Termination, heard_from, sigterm_raises
 
 
 def ring():
@@ -92,3 +92,26 @@ def test_a_signal_that_a_case_kept_in_mind_is_known_around_it():
         with sigterm_raises():
             pass
         assert not server.came
+
+
+def test_in_another_thread_whoever_knows_tells_the_case():
+    teller, met, heard = Termination(), threading.Event(), threading.Event()
+    found = []
+
+    def work():
+        with heard_from(teller), sigterm_raises() as sigterm:
+            found.append(sigterm is teller is Termination.current())
+            met.set()
+            assert heard.wait(60)
+            with pytest.raises(Terminated):
+                Termination.current().check()
+        found.append(Termination.current().came)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert met.wait(60)
+    assert not Termination.current().came
+    teller.came = True
+    heard.set()
+    thread.join(60)
+    assert found == [True, False]

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from petlesion.dicom.headers import quiet_pydicom
 from petlesion.dicom_out.author import Author, Tracked, tracked
 from petlesion.dicom_out.identity import mark_anonymous, without_identity
 from petlesion.dicom_out.measurements import Measured, measurement_report
 from petlesion.dicom_out.segmentation import numbered, segmentation
+from petlesion.dicom_out.series import SeriesError
 from petlesion.dicom_out.structures import structure_set
 from petlesion.drafts import staged
 from petlesion.images import OutputError, reason, shown
@@ -46,6 +47,7 @@ class ExportOptions:
     contours: bool = False
 
 
+@quiet_pydicom()  # highdicom prints names of patients that have no family name
 def objects_of(
     series: SourceSeries, mask: Volume, lesions: Sequence[Lesion], options: ExportOptions
 ) -> dict[str, Dataset]:
@@ -58,20 +60,32 @@ def objects_of(
         options: How they are made.
 
     Raises:
-        SeriesError: When the mask does not lie on the series' grid.
+        SeriesError: When the mask does not lie on the series' grid, or the header holds what cannot be copied.
     """
-    source = without_identity(series) if options.anonymise else series
+    whole = series.completed()
+    source = without_identity(whole) if options.anonymise else whole
     numbers = source.planes(numbered(mask))
+    try:
+        made = _made(source, numbers, lesions, options)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise SeriesError(  # without the error's own text, which quotes the header
+            "objects copy the patient and the study from their series; a value in its header is none that the standard "
+            f"allows ({type(error).__name__}): mend the header, or leave the patient out with --anonymise"
+        ) from None
+    for one in made.values() if options.anonymise else ():
+        mark_anonymous(one)
+    return made
+
+
+def _made(
+    source: SourceSeries, numbers: NDArray[np.uint16], lesions: Sequence[Lesion], options: ExportOptions
+) -> dict[str, Dataset]:
     names = tracked(len(lesions))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # highdicom prints names of patients that have no family name
-        segments = segmentation(source, numbers, names, options.author, per_lesion=options.per_lesion)
-        report = measurement_report(source, segments, _measured(source, numbers, lesions, names), options.author)
+    segments = segmentation(source, numbers, names, options.author, per_lesion=options.per_lesion)
+    report = measurement_report(source, segments, _measured(source, numbers, lesions, names), options.author)
     made: dict[str, Dataset] = {"seg.dcm": segments, "sr.dcm": report}
     if options.contours:
         made["rtstruct.dcm"] = structure_set(source, numbers, names, options.author)
-    for one in made.values() if options.anonymise else ():
-        mark_anonymous(one)
     return made
 
 
@@ -85,6 +99,7 @@ def _measured(
     return [Measured(lesion, name, tuple(on[name.number])) for lesion, name in zip(lesions, names, strict=True)]
 
 
+@quiet_pydicom()
 def write_objects(objects: dict[str, Dataset], folder: Path) -> tuple[Path, ...]:
     """Write objects into a folder, which is made, each whole or not at all; their paths.
 

@@ -3,50 +3,22 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import TYPE_CHECKING
+from pydicom import Dataset
 
 from petlesion.dicom_out.series import SourceSeries
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-# What objects copy from their source and what names a person or a place: emptied where the standard wants the attribute
-# to be there (type 2), dropped elsewhere. UIDs and dates stay: without them the objects would belong to no series.
-EMPTIED = ("PatientName", "PatientID", "PatientBirthDate", "StudyID", "AccessionNumber", "ReferringPhysicianName")
-DROPPED = (
-    "OtherPatientIDs",
-    "OtherPatientIDsSequence",
-    "OtherPatientNames",
-    "PatientBirthName",
-    "PatientBirthTime",
-    "PatientMotherBirthName",
-    "PatientAddress",
-    "PatientTelephoneNumbers",
-    "PatientComments",
-    "PatientSpeciesDescription",
-    "IssuerOfPatientID",
-    "IssuerOfPatientIDQualifiersSequence",
-    "EthnicGroup",
-    "Occupation",
-    "AdditionalPatientHistory",
-    "AdmissionID",
-    "PhysiciansOfRecord",
-    "NameOfPhysiciansReadingStudy",
-    "RequestingPhysician",
-    "OperatorsName",
-    "PerformingPhysicianName",
-    "InstitutionName",
-    "InstitutionAddress",
-    "InstitutionalDepartmentName",
-    "StationName",
-    "StudyDescription",
-    "ReferencedStudySequence",
-    "RequestAttributesSequence",
-    "ClinicalTrialSubjectID",
-    "ClinicalTrialSponsorName",
-    "ClinicalTrialSiteName",
+# What is left of a slice: all that objects need of it. An attribute that is not named here goes, whatever it holds, for
+# words turn up in unlikely places. UIDs and dates stay: without them the objects would belong to no series.
+KEPT = (
+    *("SOPClassUID", "SOPInstanceUID", "Modality", "InstanceNumber", "SeriesNumber"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "StudyDate", "SeriesDate", "ContentDate"),
+    *("StudyTime", "SeriesTime", "ContentTime", "PatientSex", "PatientAge", "PatientSize", "PatientWeight"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
+    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit"),
+    *("PixelRepresentation", "NumberOfFrames"),
 )
+# What the standard wants to be there, if empty (type 2).
+EMPTIED = ("PatientName", "PatientID", "PatientBirthDate", "StudyID", "AccessionNumber", "ReferringPhysicianName")
 METHOD = "Names, birth date and identifiers removed; UIDs and dates kept"
 
 
@@ -62,11 +34,11 @@ def mark_anonymous(made: Dataset) -> None:
 
 
 def _anonymous(one: Dataset) -> Dataset:
-    copy = deepcopy(one)
-    for keyword in EMPTIED:
-        setattr(copy, keyword, "")
-    for keyword in DROPPED:
-        if keyword in copy:
-            delattr(copy, keyword)
-    copy.remove_private_tags()
-    return copy
+    made = Dataset()
+    for keyword in KEPT:
+        if keyword in one:
+            made.add(one[keyword])
+    for keyword in (*EMPTIED, "PositionReferenceIndicator"):
+        setattr(made, keyword, "")
+    made.file_meta = one.file_meta
+    return made

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pydicom
+from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import PositronEmissionTomographyImageStorage
+from pydicom.valuerep import DA, TM
 
 from petlesion.case import CaseError
+from petlesion.dicom.faults import named
+from petlesion.dicom.headers import quiet_pydicom
 from petlesion.images import shown
 
 if TYPE_CHECKING:
@@ -19,11 +23,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from pydicom import Dataset
+    from pydicom import DataElement
 
     from petlesion.volume import Grid, Volume
 
+NEEDED = (
+    *("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID", "Rows", "Columns"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+)
+# What objects copy and the standard lets be empty (type 2): de-identification often takes the whole attribute away.
+MAY_BE_EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
 OFF_GRID = 0.25  # voxels by which a slice's corners may miss those of the mask: real slices are not quite equidistant
+
+# What objects copy from their source and the standard wants to be there, empty where it is not known (type 2); some
+# de-identification drops it altogether.
+EMPTY_WHERE_UNKNOWN = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
 
 
 class SeriesError(CaseError):
@@ -54,11 +74,33 @@ class SourceSeries:
 
     @classmethod
     def of(cls, datasets: Iterable[Dataset]) -> SourceSeries:
-        """The PET slices among data sets, sorted along their normal; other objects are left aside."""
+        """The PET slices among data sets, sorted along their normal; other objects are left aside.
+
+        Raises:
+            SeriesError: When a slice lacks what places it, or they are not one series.
+        """
         slices = [one for one in datasets if one.get("SOPClassUID") == PositronEmissionTomographyImageStorage]
+        for one in slices:
+            if lacking := [named(keyword) for keyword in NEEDED if one.get(keyword) in (None, "")]:
+                raise SeriesError(f"a slice of a PET series has {lacking[0]}; one lacks it: export the series again")
         return cls(tuple(sorted(slices, key=_height_mm)))
 
+    def completed(self) -> SourceSeries:
+        """The series as objects may copy from it: empty values where slices lack an attribute, and a true thickness.
+
+        Objects give their voxels the thickness of the source's slices, and readers compute volumes of it. Slices may be
+        thicker or thinner than they lie apart, so copies of them get the mean step.
+        """
+        return SourceSeries(tuple(_completed(one, self._step_mm()) for one in self.slices))
+
+    def _step_mm(self) -> float:
+        """The mean distance of neighbouring slices; that of the header where there is but one slice."""
+        if len(self.slices) == 1:
+            return float(self.slices[0].get("SliceThickness") or 1.0)
+        return (_height_mm(self.slices[-1]) - _height_mm(self.slices[0])) / (len(self.slices) - 1)
+
     @classmethod
+    @quiet_pydicom()
     def read(cls, folder: Path) -> SourceSeries:
         """The PET slices among the files of a folder.
 
@@ -70,6 +112,21 @@ class SourceSeries:
         except OSError:
             raise SeriesError(f"a PET series lies in a folder; {shown(folder)} is none that can be read") from None
         return cls.of(one for path in files if (one := _header(path)) is not None)
+
+    @classmethod
+    def below(cls, folder: Path, uid: str) -> SourceSeries:
+        """The slices of one series among all files below a folder.
+
+        Args:
+            folder: That of a study, nested as it may be.
+            uid: Series Instance UID of its PET.
+
+        Raises:
+            SeriesError: When the PET series is not there, or is no series of single slices.
+        """
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        headers = (one for path in files if (one := _header(path)) is not None)
+        return cls.of(one for one in headers if str(one.get("SeriesInstanceUID", "")) == uid)
 
     def planes(self, mask: Volume) -> NDArray[Any]:
         """The mask's values in the pixels of each slice, (slices, rows, columns).
@@ -105,9 +162,35 @@ class SourceSeries:
 
 def _header(path: Path) -> Dataset | None:
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        one = pydicom.dcmread(path, stop_before_pixels=True)
     except (InvalidDicomError, OSError, ValueError):
         return None
+    for keyword in EMPTY_WHERE_UNKNOWN:
+        if keyword not in one:
+            setattr(one, keyword, "")
+    return one
+
+
+def _completed(one: Dataset, step_mm: float) -> Dataset:
+    copied = Dataset()
+    copied.update(one)  # shares the elements: one that changes is replaced, never written to
+    copied.file_meta = one.file_meta
+    values = {keyword: "" for keyword in MAY_BE_EMPTY if keyword not in one or not _is_moment(one[keyword])}
+    values |= dict.fromkeys(("SliceThickness", "SpacingBetweenSlices"), f"{step_mm:.6f}")
+    for keyword, value in values.items():
+        copied.pop(keyword, None)
+        setattr(copied, keyword, value)
+    return copied
+
+
+def _is_moment(element: DataElement) -> bool:
+    """Whether an element is a date or time that can be copied; whether it is neither, too."""
+    try:
+        kind = {"DA": DA, "TM": TM}.get(element.VR, str)
+        kind(str(element.value or ""))
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _height_mm(one: Dataset) -> float:

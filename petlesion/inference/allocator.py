@@ -9,10 +9,16 @@ layer's scratch are kept for the next one instead; whole-body arrays are larger,
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg.blas import dgemm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 BLOCK_BYTES = 128 << 20
@@ -43,3 +49,20 @@ def take_workspaces() -> None:
     square = np.ones((WORKSPACE_EDGE, WORKSPACE_EDGE))
     np.matmul(square, square)
     dgemm(1.0, square, square)
+
+
+def sparse_zeros(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Zeros in float32 of which few are about to be written: only the small pages that are touched take memory.
+
+    numpy asks the kernel for pages of 2 MB, and a box of a whole body touches one in each few slices: ten clicks would
+    have all of the body cleared.
+    """
+    small = getattr(mmap, "MADV_NOHUGEPAGE", None)
+    if small is None or 0 in shape:
+        return np.zeros(shape, np.float32)
+    try:
+        pages = mmap.mmap(-1, 4 * math.prod(shape), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        pages.madvise(small)
+    except OSError:  # no such pages here, or no memory: numpy says which
+        return np.zeros(shape, np.float32)
+    return np.frombuffer(pages, np.float32).reshape(shape)

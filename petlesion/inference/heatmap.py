@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.sparse.csgraph import connected_components
 
 from petlesion.case import CaseError
+from petlesion.inference.allocator import sparse_zeros
 
 if TYPE_CHECKING:
     from petlesion.clicks import Clicks
@@ -51,7 +52,7 @@ def click_heatmap(clicks: Clicks, pet_suv_zyx: NDArray[np.float32], rule: Heatma
     """
     shape = pet_suv_zyx.shape
     tumor, background = _points_zyx(clicks.tumor_xyz, shape), _points_zyx(clicks.background_xyz, shape)
-    heatmap = np.zeros(shape, np.float32)
+    heatmap = sparse_zeros(shape)
     for point in tumor:
         _add_tumor_click(heatmap, point, pet_suv_zyx, rule)
     sign = -1 if tumor else rule.background_only_sign

@@ -6,6 +6,7 @@ Modules are built on the meta device, which has shapes but no numbers, so that n
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from petlesion.inference.architectures import NetworkError, network_from_plans
 from petlesion.inference.cpu_layers import quicken
+from petlesion.inference.lean_unet import slim
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.monai_networks import LesionLogit, monai_network
 from petlesion.inference.monai_plans import MonaiPlans
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NetworkError",
+    "average",
     "canonical_keys",
     "canonical_state",
     "check_models",
@@ -186,7 +189,19 @@ def load_network(store: ModelStore, entry: ModelEntry, fold: int, device: torch.
     network = network_of(store, entry)
     if entry.architecture == "monai":
         return quicken(LesionLogit(fill(network, state, device, where, half=False)).eval())
-    return quicken(fuse_binary_head(fill(network, state, device, where)))
+    return slim(fuse_binary_head(fill(network, state, device, where)))
+
+
+def average(networks: Sequence[nn.Module]) -> nn.Module:
+    """A network whose weights are the mean of those of others of its kind, which stay as they are.
+
+    A mean of weights is a sensible network only where training brought them from one beginning into one valley.
+    """
+    mean = copy.deepcopy(networks[0])
+    states = [network.state_dict() for network in networks]
+    summed = {key: sum(state[key].float() for state in states[1:]) + states[0][key].float() for key in states[0]}
+    mean.load_state_dict({key: total / len(states) for key, total in summed.items()})
+    return mean
 
 
 def network_of(store: ModelStore, entry: ModelEntry) -> nn.Module:

@@ -42,6 +42,7 @@ class InferencePlan:
         timed: Axes that may be mirrored, the shallowest choice first: the plan is made deeper by `timed_by`; none for
             a plan that is settled.
         first_plain: Whether the first fold is not mirrored.
+        averaged: Whether the folds' weights are averaged into one network, which goes by the first fold's number.
     """
 
     folds: tuple[int, ...]
@@ -50,12 +51,18 @@ class InferencePlan:
     reason: str
     timed: tuple[Axes, ...] = ()
     first_plain: bool = False
+    averaged: bool = False
+
+    @property
+    def networks(self) -> tuple[int, ...]:
+        """The numbers by which the networks go that sweep: the folds', or that of the first."""
+        return self.folds[:1] if self.averaged else self.folds
 
     @property
     def sweeps(self) -> tuple[tuple[int, Axes], ...]:
         """Pairs (fold, flip) in the order in which they run: every fold plain first, then flip by flip."""
-        mirrored = self.folds[1:] if self.first_plain else self.folds
-        return tuple((fold, flip) for flip in self.flips for fold in (mirrored if flip else self.folds))
+        mirrored = self.networks[1:] if self.first_plain else self.networks
+        return tuple((fold, flip) for flip in self.flips for fold in (mirrored if flip else self.networks))
 
     def timed_by(self, sweep_s: float, left_s: float) -> InferencePlan:
         """The plan, settled: the deepest choice whose sweeps by all folds but the first fit into the time.
@@ -66,7 +73,7 @@ class InferencePlan:
         """
         if not self.timed:
             return self
-        others = len(self.folds) - 1
+        others = len(self.networks) - 1
         fitting = [axes for axes in self.timed if others * 2 ** len(axes) * sweep_s <= left_s] or self.timed[:1]
         reason = f"The first sweep took {sweep_s:.1f} s, and {left_s:.0f} s were left: {_mirrored(fitting[-1])}."
         return replace(self, flips=_subsets(fitting[-1]), reason=reason, timed=(), first_plain=True)
@@ -95,7 +102,7 @@ def plan_inference(
     Args:
         recipe: The system, with its depth table.
         stage: The stage, with its tile step.
-        limits: What the user allows: depth, folds, tile step.
+        limits: What the user allows: depth, folds and what becomes of them, tile step.
         folds: The folds that the weights hold.
         network_voxels: Voxels that the networks will sweep, after crop and resampling.
         input_voxels: Voxels of the PET as it came.
@@ -107,9 +114,11 @@ def plan_inference(
     chosen = _chosen_folds(limits, folds)
     if isinstance(recipe.depth, TimedDepth) and limits.depth in {"voxels", "published"}:
         reason = "The first fold is timed before the others are mirrored."
-        return InferencePlan(chosen, ((),), step, reason, timed=recipe.depth.choices)
-    axes, reason = _mirroring(recipe, limits, network_voxels, input_voxels)
-    return InferencePlan(chosen, _subsets(axes), step, reason)
+        plan = InferencePlan(chosen, ((),), step, reason, timed=recipe.depth.choices)
+    else:
+        axes, reason = _mirroring(recipe, limits, network_voxels, input_voxels)
+        plan = InferencePlan(chosen, _subsets(axes), step, reason)
+    return replace(plan, averaged=limits.average_folds)
 
 
 def _chosen_folds(limits: Limits, folds: tuple[int, ...]) -> tuple[int, ...]:

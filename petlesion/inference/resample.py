@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from petlesion.volume import Index, Triple
 
 SEPARATE_Z_RATIO = 3.0  # nnU-Net's ANISO_THRESHOLD
-NEGLIGIBLE_WEIGHT = 1e-9  # far below the rounding of float32 (6e-8)
+NEGLIGIBLE_WEIGHT = 3e-8  # half of the rounding of float32 (6e-8)
 SLAB_VOXELS = 1 << 22  # 16 MB of float32
 
 
@@ -157,9 +157,17 @@ def resample(
 
 
 def _maps(job: Resampling, like: torch.Tensor) -> list[torch.Tensor | None]:
-    """The matrix of each axis beside the data; None where an axis stays as it is."""
+    """The matrix of each axis beside the data, without negligible weights; None where an axis stays as it is.
+
+    With them, each voxel of the input would have a part in each of the output, if only in its last digits: a click at
+    the head would change what the networks see of the feet.
+    """
     found = [job.matrix(axis) for axis in range(3)]
-    return [None if m is None else torch.from_numpy(m.astype(np.float32)).to(like.device) for m in found]
+    return [None if m is None else torch.from_numpy(_weighty(m)).to(like.device) for m in found]
+
+
+def _weighty(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.where(np.abs(matrix) > NEGLIGIBLE_WEIGHT, matrix, 0).astype(np.float32)
 
 
 def _as_tensor(array: NDArray[np.float32]) -> torch.Tensor:

@@ -8,12 +8,11 @@ voxel in the patient and changes no value; what remains of an oblique image's an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from petlesion.case import PetCtCase
 from petlesion.clicks import Clicks
 from petlesion.inference.orientation import oriented_axes
 from petlesion.volume import Grid, Volume
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from petlesion.case import PetCtCase
     from petlesion.volume import Direction, Index
 
 UPRIGHT = "LPS"
@@ -98,7 +98,7 @@ class Turn:
         grid = self.grid(case.grid)
         ct_hu, pet_suv = (Volume(self.array(volume.array_zyx), grid) for volume in (case.ct_hu, case.pet_suv))
         clicks = Clicks(*(self._indices(points, case.grid) for points in _both(case.clicks)))
-        return PetCtCase(case.name, ct_hu, pet_suv, clicks)
+        return replace(case, ct_hu=ct_hu, pet_suv=pet_suv, clicks=clicks)
 
     def _indices(self, points: Iterable[Index], grid: Grid) -> tuple[Index, ...]:
         return tuple(self.index(point, grid) for point in points)

@@ -22,8 +22,8 @@ import SimpleITK as sitk
 
 from petlesion.case import CaseError, Tracer
 from petlesion.challenge import find_files, one_image
-from petlesion.images import SUFFIXES
 from petlesion.itk import grid_of
+from petlesion.layouts import autopet_pair, image_named, nnunet_pairs
 from petlesion.volume import GridError
 
 if TYPE_CHECKING:
@@ -116,20 +116,16 @@ def _socket_study(folder: Path) -> Study:
 
 
 def _nnunet_studies(data: Path) -> list[Study]:
-    images = [path for path in _listed(data / "imagesTr") if "_0001." in path.name]
-    return [_nnunet_study(data, pet) for pet in images]
-
-
-def _nnunet_study(data: Path, pet: Path) -> Study:
-    name = _stem(pet).removesuffix("_0001")
-    ct = _image(data / "imagesTr", f"{name}_0000")
-    return Study(name, ct, pet, _image(data / "labelsTr", name), tracer=tracer_of(name))
+    pairs = nnunet_pairs(data / "imagesTr")
+    return [Study(p.name, p.ct, p.pet, image_named(data / "labelsTr", p.name), tracer=tracer_of(p.name)) for p in pairs]
 
 
 def _autopet_studies(data: Path) -> list[Study]:
-    folders = [folder for folder in sorted(data.iterdir()) if folder.is_dir() and _image(folder, "SUV").is_file()]
+    folders = [(folder, autopet_pair(folder)) for folder in sorted(data.iterdir()) if folder.is_dir()]
     return [
-        Study(f.name, _image(f, "CTres"), _image(f, "SUV"), _image(f, "SEG"), tracer=tracer_of(f.name)) for f in folders
+        Study(pair.name, pair.ct, pair.pet, image_named(folder, "SEG"), tracer=tracer_of(pair.name))
+        for folder, pair in folders
+        if pair
     ]
 
 
@@ -153,27 +149,12 @@ def _tracer_said(path: Path) -> Tracer | None:
 def _with_extras(study: Study, clicks: Path | None, organs: Path | None) -> Study:
     """The study with what lies in the folders of clicks and of organ maps."""
     points = clicks / f"{study.name}.json" if clicks else None
-    labels = _image(organs, study.name) if organs else None
+    labels = image_named(organs, study.name) if organs else None
     return replace(
         study,
         clicks=points if points and points.is_file() else study.clicks,
         organs=labels if labels and labels.is_file() else study.organs,
     )
-
-
-def _listed(folder: Path) -> list[Path]:
-    """The images of a folder; none where it is missing."""
-    return sorted(p for p in folder.glob("*") if p.name.lower().endswith(SUFFIXES)) if folder.is_dir() else []
-
-
-def _stem(path: Path) -> str:
-    return next(path.name[: -len(s)] for s in SUFFIXES if path.name.lower().endswith(s))
-
-
-def _image(folder: Path, stem: str) -> Path:
-    """The image of that name; where there is none, the path that is missing."""
-    paths = [folder / f"{stem}{suffix}" for suffix in (".nii.gz", ".mha", ".nii", ".nrrd")]
-    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def _check(studies: Iterable[Study]) -> None:

@@ -27,7 +27,6 @@ from petlesion.training.plans import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
 
     from petlesion.inference.normalize import Intensity
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
 
 SLOTS = {"ct": 0, "pet": 1, "clicks": 2, "mask": 2}
 """Where a channel stands in the shared patches."""
-
-PET_SPREAD_SUV, PET_MEAN_IN_SPREADS = (0.4, 2.0), (0.1, 0.8)
-"""Standard deviation of whole images, and their mean as a fraction of it. Measured on 16 whole-body phantoms in their
-field of view (0.45 to 1.1, and 0.09 to 0.15; 0.8 to 1.9, and 0.18 to 0.3, trimmed to the body) and 15 sarcoma studies
-(0.36 to 2.1, and 0.43 to 0.85)."""
 
 COARSER = {"stomach": "digestive system", "head glands": "parotid glands"}
 """An organ of a system by the class of the shared patches that holds it."""
@@ -114,12 +108,17 @@ class Learner:
             return monai_network(self.member.network, n_inputs)
         return network_from_plans(self.plans, CONFIGURATION, n_inputs, N_LESION_ROWS + self.n_organs)
 
-    def view(self, batch: Batch, rng: np.random.Generator | None = None) -> Batch:
+    @property
+    def z_scores_pet(self) -> bool:
+        """Whether the PET is normalised by its own mean and spread."""
+        return self.recipe.training is not None and "pet" in self.recipe.training.z_scored
+
+    def view(self, batch: Batch) -> Batch:
         """A shared batch as the network and its loss take it.
 
         Args:
-            batch: Image (B, 3, Z, Y, X) and target (B, 2, Z, Y, X), as `Patches.batch` gives them.
-            rng: Draws the statistics of a z-scored PET; None takes the middle of their ranges.
+            batch: Image (B, 3, Z, Y, X) and target (B, 2, Z, Y, X), as `Patches.batch` gives them, the PET z-scored
+                where `z_scores_pet` says so.
         """
         image, target = batch
         planes = [image[:, SLOTS[name]] for name in self.stage.channels]
@@ -127,11 +126,6 @@ class Learner:
             for i, rule in enumerate(self.stage.grid.channels):
                 planes[i] = self._scaled(planes[i], rule, self.stage.channels[i])
             return _turned(torch.stack(planes, dim=1)), _turned(target)
-        for i, name in enumerate(self.stage.channels):
-            if self.recipe.training and name in self.recipe.training.z_scored:
-                spread, fraction = ((low + high) / 2 if rng is None else rng.uniform(low, high) for low, high in
-                                    (PET_SPREAD_SUV, PET_MEAN_IN_SPREADS))  # fmt: skip
-                planes[i] = self._suv_or_hu(planes[i], name) / spread - fraction
         return torch.stack(planes, dim=1), self._with_own_organs(target)
 
     def loss(self, output: Any, target: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - a tensor, or several

@@ -14,6 +14,7 @@ from petlesion.training.augment import coarse_dropout, flip, vary_intensity
 from petlesion.training.cases import HALF
 from petlesion.training.guidance import PatchClicks, draw_guidance
 from petlesion.training.organ_head import UNKNOWN
+from petlesion.training.own_statistics import SliceSums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,8 @@ class Sampling:
         misalign: Share of patches whose CT is moved by up to two voxels along y and x (LesionTracer).
         mask_dropout: Share of patches of another network's mask that get holes.
         augment: Whether patches are flipped and varied in intensity.
+        z_score: Whether the PET is normalised by mean and spread of its own image, as far as a case tells them, instead
+            of the plans' statistics.
     """
 
     patch_zyx: Index = (48, 48, 48)
@@ -63,6 +66,7 @@ class Sampling:
     misalign: float = 0.0
     mask_dropout: float = 0.8
     augment: bool = True
+    z_score: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,11 @@ class Patches:
     @cached_property
     def _with_lesions(self) -> list[TrainingCase]:
         return [case for case in self.cases if len(case.spots_zyx)]
+
+    @cached_property
+    def _sums(self) -> dict[int, SliceSums]:
+        """Of each case that was asked for, by its identity: the cases live as long as this does."""
+        return {}
 
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and the targets, float32 (B, 2, Z, Y, X).
@@ -116,10 +125,19 @@ class Patches:
             image[2] = draw_guidance(suv, clicks, self._scale(case, rng), self.heatmap)
         else:
             image[2] = self._mask(case.mask_zyx, corner, rng)
+        if self.sampling.augment:
+            vary_intensity(image, self.pet, rng)
+        if self.sampling.z_score:
+            mean, spread = self._own_statistics(case, rng)
+            image[1] = (image[1] - np.float32(mean)) / np.float32(spread)
+        return flip(image, target, rng) if self.sampling.augment else (image, target)
+
+    def _own_statistics(self, case: TrainingCase, rng: np.random.Generator) -> tuple[float, float]:
+        """Mean and spread of the PET of an image that holds the case, in the units of the case's channel."""
+        sums = self._sums.get(id(case)) or self._sums.setdefault(id(case), SliceSums.of(case.image_czyx[1]))
         if not self.sampling.augment:
-            return image, target
-        vary_intensity(image, self.pet, rng)
-        return flip(image, target, rng)
+            return sums.whole()
+        return sums.drawn(rng, air=-self.pet.mean / self.pet.std)
 
     def _mask(
         self, mask_zyx: NDArray[np.uint8], corner_zyx: NDArray[np.int64], rng: np.random.Generator

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from petlesion.case import Tracer
+from petlesion.inference.cpu_layers import quicken
 from petlesion.inference.ensemble import Averaging, predict
 from petlesion.inference.manifest import ModelEntry
 from petlesion.inference.monai_networks import LesionLogit
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import nn
 
     from petlesion.inference.normalize import Intensity
     from petlesion.recipe import Recipe
@@ -184,13 +186,13 @@ def _out_of_fold(
     for fold, state in states.items():
         network = fresh_network(ground, learner, "mask")
         network.load_state_dict(state, strict=False)
-        networks[fold] = LesionLogit(network).eval()
+        networks[fold] = quicken(LesionLogit(network).eval())
     away = {fold: _left_out(cases, ground.config.n_folds, fold) for fold in states}
     chosen = {source: next((fold for fold in states if source in away[fold]), min(states)) for source in cases}
     return {source: _mask(learner, networks[chosen[source]], case) for source, case in cases.items()}
 
 
-def _mask(learner: Learner, network: LesionLogit, case: TrainingCase) -> NDArray[np.uint8]:
+def _mask(learner: Learner, network: nn.Module, case: TrainingCase) -> NDArray[np.uint8]:
     """What a network calls lesion on a case of the shared grid."""
     shown = np.concatenate([case.image_czyx.astype(np.float32), np.zeros((1, *case.truth_zyx.shape), np.float32)])
     image = torch.from_numpy(shown)[None]

@@ -71,7 +71,12 @@ class Ground:
         return ct, pet
 
     def patches(
-        self, cases: Sequence[TrainingCase], patch_zyx: Index | None = None, *, augment: bool = True
+        self,
+        cases: Sequence[TrainingCase],
+        patch_zyx: Index | None = None,
+        *,
+        augment: bool = True,
+        z_score: bool = False,
     ) -> Patches:
         """Batches of the given cases."""
         size = self.config.network
@@ -81,6 +86,7 @@ class Ground:
             spacing_mm=size.spacing_mm,
             batch_size=size.batch_size if augment else 1,
             augment=augment,
+            z_score=z_score,
         )
         return Patches(cases, self.intensities[1], self.heatmap, sampling)
 
@@ -137,8 +143,8 @@ def run_stage(
     fixed = _fixed_batches(ground, learner, cases[1])
     observer = _Curve(ground.work / f"{name}.csv", network, learner, fixed, path.with_suffix(".part"))
     rng = np.random.default_rng([ground.config.seed, sum(name.encode())])
-    patches = ground.patches(ground.weighted(cases[0]), learner.patch_zyx)
-    train(network, lambda rng: learner.view(patches.batch(rng), rng), learner.loss, schedule, rng, observer)
+    patches = ground.patches(ground.weighted(cases[0]), learner.patch_zyx, z_score=learner.z_scores_pet)
+    train(network, lambda rng: learner.view(patches.batch(rng)), learner.loss, schedule, rng, observer)
     torch.save(bare_state(network), path)
     return bare_state(network)
 
@@ -153,7 +159,7 @@ def bare_state(network: nn.Module) -> dict[str, torch.Tensor]:
 def _fixed_batches(ground: Ground, learner: Learner, cases: Cases) -> list[Batch]:
     """The same patches of cases that are not trained on, for the learning curve."""
     rng = np.random.default_rng(1)
-    source = ground.patches(list(cases.values()), learner.patch_zyx, augment=False)
+    source = ground.patches(list(cases.values()), learner.patch_zyx, augment=False, z_score=learner.z_scores_pet)
     return [learner.view(source.batch(rng)) for _ in range(ground.config.n_checks)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
@@ -12,8 +13,11 @@ import SimpleITK as sitk
 from petlesion.cli import main
 from petlesion.images import write_mask
 from petlesion.itk import to_image
+from petlesion.lesions import LesionMask
 from petlesion.volume import Grid
+from test.dicom.objects import pet_series
 from test.dicom_out.series import mask_and_pet, pet_slices
+from test.dicom_out.test_export import figures_in
 
 
 @pytest.fixture
@@ -59,3 +63,19 @@ def test_a_pet_on_another_grid_is_a_usage_error(files, tmp_path, capsys):
     assert run(files) == 2
     assert "share one grid" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_pet_suv_is_computed_from_the_series(tmp_path, capsys):
+    """Slice k holds k + 1 Bq/ml; 400 MBq, 80 kg, corrected to the injection: SUV (k + 1) / 5000."""
+    pet_series(tmp_path / "series", DecayCorrection="ADMIN", PatientWeight=None, StudyTime="100000")
+    grid = Grid((4, 3, 4), (2.0, 4.0, 3.0), (-10.0, -20.0, 0.0))
+    inside = np.zeros(grid.shape_zyx, bool)
+    inside[3, 1, 2] = True
+    write_mask(LesionMask.of(inside, grid), tmp_path / "mask.mha")
+    files = {"--series": tmp_path / "series", "--mask": tmp_path / "mask.mha", "--out": tmp_path / "out"}
+    files = {option: str(path) for option, path in files.items()}
+    assert run(files) == 3
+    assert "Patient's Weight (0010,1030); it is missing or zero; give --weight-kg" in capsys.readouterr().err
+    assert run(files, "--weight-kg", "80") == 0
+    assert figures_in(tmp_path / "out" / "sr.dcm")["Lesion 1"]["126401", "56851009"][0] == pytest.approx(4 / 5000)
+    assert run(files, "--weight-kg", "-1") == 2

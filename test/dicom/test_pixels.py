@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import gdcm
 import numpy as np
 import pytest
 from pydicom.pixels.decoders.base import get_decoder
@@ -30,6 +31,26 @@ def test_compressed_slices_read_as_they_were(tmp_path, syntax):
         header.compress(syntax, generate_instance_uid=False)
         save(header, tmp_path, f"{k}")
     assert np.array_equal(stacked(tmp_path).array_zyx, PIXELS)
+
+
+@pytest.mark.parametrize("name", ["JPEGLosslessProcess14", "JPEGLosslessProcess14_1"])
+def test_lossless_jpeg_of_old_archives_reads_as_it_was(tmp_path, name):
+    """Nothing in pydicom writes it; GDCM does."""
+    for k, header in enumerate(series()):
+        plain = save(header, tmp_path / "plain", f"{k}")
+        reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+        reader.SetFileName(str(plain))
+        assert reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, name)))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        (tmp_path / "packed").mkdir(exist_ok=True)
+        writer.SetFileName(str(tmp_path / "packed" / f"{k}"))
+        writer.SetFile(reader.GetFile())
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+        assert (tmp_path / "packed" / f"{k}").stat().st_size < plain.stat().st_size
+    assert np.array_equal(stacked(tmp_path / "packed").array_zyx, PIXELS)
 
 
 def test_slopes_differ_from_slice_to_slice(tmp_path):

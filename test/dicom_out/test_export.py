@@ -15,28 +15,40 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 
+from petlesion.dicom.intake import read_pet_folder
+from petlesion.dicom.wishes import DicomWishes
 from petlesion.dicom_out.author import Author
 from petlesion.dicom_out.export import ExportOptions, objects_of, write_objects
-from petlesion.dicom_out.series import SourceSeries
+from petlesion.dicom_out.series import MAY_BE_EMPTY, SourceSeries
 from petlesion.images import OutputError
-from petlesion.lesions import measure_lesions
+from petlesion.lesions import LesionMask, measure_lesions
+from test.dicom.objects import changed
 from test.dicom_out.series import GRID, NAMES, mask_and_pet, pet_slices
+from test.real_data import SHARED_DATA
 
 # two lesions: three voxels in a row, and one far away
 VOXELS = ((2, 3, 1), (3, 3, 1), (4, 3, 2), (9, 8, 6))
 needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+needs_dicom = pytest.mark.skipif(
+    not (SHARED_DATA / "dicom").is_dir(), reason="the real DICOM studies are not beside the repository"
+)
 DCMQI = Path(sys.executable).parent
 
 
-def exported(folder, *voxels, **options):
-    """The files of an export by name, with the lesions and the series."""
+def exported(folder, *voxels, changes=(), **options):
+    """The files of an export by name, with the lesions and the series, whose header may be changed (None: left out)."""
     mask, pet = mask_and_pet(*voxels)
     lesions = measure_lesions(mask, pet)
-    series = SourceSeries.of(pet_slices())
+    series = SourceSeries.of([changed(one, dict(changes)) for one in pet_slices()])
     for one in series.slices:
         one.save_as(folder / f"pet_{one.InstanceNumber}.dcm", enforce_file_format=True)
     paths = write_objects(objects_of(series, mask, lesions, ExportOptions(**options)), folder / "out")
     return {path.stem: path for path in paths}, lesions, series
+
+
+def errors_of(path):
+    done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    return [line for line in done.stderr.splitlines() if line.startswith("Error")]
 
 
 @needs_dciodvfy
@@ -52,6 +64,34 @@ def test_the_validator_finds_no_error(tmp_path, voxels, options):
         done = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
         assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
         assert done.returncode == 0
+
+
+# What de-identification takes away and the standard wants to be there, if empty; highdicom fails without.
+LACKING = dict.fromkeys(MAY_BE_EMPTY) | {"SliceThickness": None}
+
+
+@needs_dciodvfy
+@pytest.mark.parametrize("anonymise", [False, True])
+def test_a_series_that_lacks_what_may_be_empty_gives_valid_objects(tmp_path, anonymise):
+    files, _, _ = exported(tmp_path, *VOXELS, changes=LACKING, contours=True, anonymise=anonymise)
+    for path in files.values():
+        assert errors_of(path) == []
+        assert pydicom.dcmread(path).PatientName == ""
+
+
+@pytest.mark.parametrize("thickness", [1.5, 9.0])
+def test_the_volume_that_others_read_does_not_hang_on_the_slices_thickness(tmp_path, thickness):
+    """Slices 3 mm apart but for 0.06 mm, as real ones are: four voxels of 4 x 5 x 3 mm are 0.24 ml."""
+    mask, pet = mask_and_pet(*VOXELS)
+    slices = [changed(one, {"SliceThickness": thickness}) for one in SourceSeries.of(pet_slices()).slices]
+    for one in (slices[2], slices[5]):
+        x, y, z = map(float, one.ImagePositionPatient)
+        one.ImagePositionPatient = [x, y, z + 0.06]
+    made = objects_of(SourceSeries.of(slices), mask, measure_lesions(mask, pet), ExportOptions())
+    write_objects(made, tmp_path / "out")
+    (image,) = read_by_dcmqi(tmp_path / "out" / "seg.dcm", tmp_path / "read").values()
+    assert len(voxels_of(image)) * np.prod(image.GetSpacing()) / 1000 == pytest.approx(0.24, rel=1e-4)
+    assert slices[0].SliceThickness == thickness
 
 
 def read_by_dcmqi(segmentation, folder):
@@ -189,3 +229,24 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="must be written"):
         write_objects({"a.dcm": pet_slices()[0]}, tmp_path / "file" / "out")
+
+
+@needs_dciodvfy
+@needs_dicom
+def test_the_real_torsos_objects_are_valid_and_read_back_equal(tmp_path):
+    """Its voxels above SUV 6, physiological ones as they are, from the DICOM alone."""
+    study = SHARED_DATA / "dicom" / "CCTH-A01" / "PET_images"
+    pet = read_pet_folder(study, DicomWishes()).volume
+    mask = LesionMask.of(pet.array_zyx > 6, pet.grid)
+    lesions = measure_lesions(mask, pet)
+    objects = objects_of(SourceSeries.read(study), mask, lesions, ExportOptions(contours=True))
+    files = {path.stem: path for path in write_objects(objects, tmp_path / "out")}
+    assert {name: errors_of(path) for name, path in files.items()} == {"seg": [], "sr": [], "rtstruct": []}
+    (image,) = read_by_dcmqi(files["seg"], tmp_path / "read").values()
+    places = [pet.grid.world_mm(tuple(map(int, index[::-1]))) for index in np.argwhere(mask.array_zyx)]
+    np.testing.assert_allclose(sorted(voxels_of(image)), sorted(places), atol=0.02)
+    theirs_ml = len(places) * np.prod(image.GetSpacing()) / 1000
+    assert theirs_ml == pytest.approx(sum(lesion.volume_ml for lesion in lesions), rel=1e-3)
+    figures = figures_in(files["sr"])
+    written_ml = sum(found["118565006", "126030"][0] for found in figures.values())
+    assert written_ml == pytest.approx(theirs_ml, rel=1e-3)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.datadict import tag_for_keyword
 
 from petlesion.dicom_out.series import SeriesError, SourceSeries
 from petlesion.volume import Grid, Volume
@@ -26,6 +27,20 @@ def test_a_folder_is_read_and_what_is_no_pet_slice_left_aside(tmp_path):
     other.SOPClassUID = other.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     other.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
     assert len(SourceSeries.read(tmp_path).slices) == SIZE[2]
+
+
+def test_a_series_is_found_by_its_uid_in_the_folders_of_a_study(tmp_path):
+    uids = []
+    for folder in ("a", "b/c"):
+        slices = pet_slices()
+        uids.append(str(slices[0].SeriesInstanceUID))
+        (tmp_path / folder).mkdir(parents=True)
+        for one in slices:
+            one.save_as(tmp_path / folder / f"{one.InstanceNumber}.dcm", enforce_file_format=True)
+    found = SourceSeries.below(tmp_path, uids[1]).slices
+    assert [str(one.SeriesInstanceUID) for one in found] == [uids[1]] * SIZE[2]
+    with pytest.raises(SeriesError, match="found none"):
+        SourceSeries.below(tmp_path, "1.2.3")
 
 
 @pytest.mark.parametrize(
@@ -95,3 +110,18 @@ def test_no_series_and_copies_are_refused():
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(SeriesError, match="missing"):
         SourceSeries.read(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("keyword", ["FrameOfReferenceUID", "ImagePositionPatient", "PixelSpacing"])
+def test_a_slice_without_a_place_is_refused_with_the_tag(keyword):
+    slices = pet_slices()
+    delattr(slices[2], keyword)
+    with pytest.raises(SeriesError, match=rf"has .+ \({tag_for_keyword(keyword) >> 16:04X},.*one lacks it"):
+        SourceSeries.of(slices)
+
+
+def test_what_is_completed_is_a_copy():
+    series = SourceSeries.of(pet_slices())
+    delattr(series.slices[0], "StudyID")
+    assert series.completed().slices[0].StudyID == ""
+    assert "StudyID" not in series.slices[0]

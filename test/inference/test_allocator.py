@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import mmap
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from petlesion.inference import allocator
@@ -45,3 +48,23 @@ def test_elsewhere_nothing_is_done(monkeypatch):
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda _: object())
     assert allocator.keep_freed_memory() is False
+
+
+def test_zeros_take_the_memory_that_is_written():
+    zeros = allocator.sparse_zeros((1000, 100, 250))  # 100 MB
+    before = resident_bytes()
+    zeros[::10, 50, 100] = 2.0  # one page of 4 KB in each tenth slice
+    assert resident_bytes() - before < 10e6
+    assert (zeros.dtype, zeros.shape, zeros.sum()) == (np.float32, (1000, 100, 250), 200.0)
+    assert zeros.flags.writeable
+
+
+def test_zeros_without_such_pages_are_zeros_too(monkeypatch):
+    monkeypatch.delattr(mmap, "MADV_NOHUGEPAGE")
+    assert np.array_equal(allocator.sparse_zeros((2, 3, 4)), np.zeros((2, 3, 4), np.float32))
+    assert allocator.sparse_zeros((0, 3)).shape == (0, 3)
+
+
+def resident_bytes():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * mmap.PAGESIZE

@@ -50,12 +50,54 @@ def test_a_convolution_stays_what_it_is(layer, batch):
         nn.Conv3d(3, 4, (5, 3, 3), padding=(1, 0, 1)),
         nn.Conv3d(3, 4, (3, 3, 3), stride=(1, 2, 2), padding=2, bias=False),
         nn.Conv3d(3, 4, 3, stride=2, padding=1),
+        nn.Conv3d(3, 4, 1),
+        nn.ConvTranspose3d(3, 4, (2, 1, 2), stride=(2, 1, 2)),
+        nn.ConvTranspose3d(3, 4, 3, stride=2, padding=1),
     ],
 )
 def test_slab_by_slab_a_convolution_stays_what_it_is(monkeypatch, layer, slab):
     monkeypatch.setattr(cpu_layers, "SLAB_NUMBERS", slab)
     found, expected = both(layer, noise(2, 3, 9, 10, 8))
     torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("slab", [1, 500, 2000, 1 << 22])
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 3, 3), (5, 3, 3)])
+def test_a_convolution_written_over_one_of_its_parts_stays_what_it_is(monkeypatch, kernel, slab):
+    monkeypatch.setattr(cpu_layers, "SLAB_NUMBERS", slab)
+    layer = nn.Conv3d(7, 3, kernel, padding=tuple(n // 2 for n in kernel))
+    parts = noise(2, 3, 9, 10, 8), noise(2, 4, 9, 10, 8, seed=1)
+    with torch.inference_mode():
+        expected = layer(torch.cat(parts, 1))
+        found = quicken(layer).over(parts, parts[0])
+    torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
+    assert (found is parts[0]) == (slab < 1 << 22)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 9, 10, 8), (2, 4, 9, 10, 6)])
+def test_nothing_is_written_over_a_volume_of_another_shape(monkeypatch, shape):
+    monkeypatch.setattr(cpu_layers, "SLAB_NUMBERS", 500)
+    layer, into = nn.Conv3d(shape[1], 4, 3, padding=(1, 1, 0)), noise(*shape)
+    given = into.clone()
+    with torch.inference_mode():
+        found = quicken(copy.deepcopy(layer)).over((into,), into)
+        torch.testing.assert_close(found, layer(given), rtol=0, atol=ROUNDING)
+    assert torch.equal(into, given)
+
+
+@pytest.mark.parametrize("slab", [1, 1 << 22])
+@pytest.mark.parametrize("affine", [False, True])
+def test_a_norm_in_place_stays_what_it_is(monkeypatch, affine, slab):
+    monkeypatch.setattr(cpu_layers, "SLAB_NUMBERS", slab)
+    layer, image = nn.InstanceNorm3d(5, affine=affine), 3 + noise(2, 5, 6, 10, 8)
+    if affine:
+        nn.init.normal_(layer.weight)
+        nn.init.normal_(layer.bias)
+    with torch.inference_mode():
+        expected = nn.functional.leaky_relu(layer(image))
+        found = quicken(layer).in_place(image, nn.LeakyReLU())
+    torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
+    assert (found is image) == (slab == 1)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -94,7 +136,6 @@ def test_a_u_net_stays_what_it_is():
 @pytest.mark.parametrize(
     "layer",
     [
-        nn.Conv3d(3, 2, 1),
         nn.Conv3d(3, 2, 3, padding="same"),
         nn.Conv3d(3, 2, 3, padding=1, padding_mode="reflect"),
         nn.InstanceNorm3d(3, track_running_stats=True),

@@ -8,6 +8,7 @@ from torch import nn
 from petlesion.inference.architectures import network_from_plans
 from petlesion.inference.networks import (
     NetworkError,
+    average,
     canonical_keys,
     canonical_state,
     check_models,
@@ -223,3 +224,14 @@ def test_the_gpu_gives_what_the_cpu_gives(tmp_path):
     with torch.inference_mode(), torch.autocast("cuda", dtype=torch.float16):
         found = there(IMAGE.to(device)).float().cpu()
     assert torch.allclose(found, logits(load_network(store, store.entries[0], 0, CPU)), atol=2e-2)
+
+
+def test_the_mean_of_networks_has_the_mean_of_their_weights():
+    networks = [fuse_binary_head(toy_network(seed)) for seed in (0, 1, 2)]
+    before = logits(networks[0])
+    states = [{key: tensor.clone() for key, tensor in network.state_dict().items()} for network in networks]
+    mean = average(networks)
+    for key, tensor in mean.state_dict().items():
+        torch.testing.assert_close(tensor, (states[0][key] + states[1][key] + states[2][key]) / 3)
+    torch.testing.assert_close(logits(networks[0]), before, rtol=0, atol=0)  # the folds stay what they are
+    torch.testing.assert_close(logits(average(networks[:1])), before)

@@ -160,3 +160,15 @@ def test_a_timed_systems_depth_can_be_chosen():
 def test_a_system_without_depth_mirrors_nothing():
     still = plan(recipe=replace(MESBAH, depth=()))
     assert (still.flips, still.reason) == (((),), "The system mirrors nothing.")
+
+
+def test_averaged_folds_sweep_as_one():
+    found = plan(Limits(depth=2, average_folds=True), folds=(1, 2, 4))
+    assert (found.folds, found.networks) == ((1, 2, 4), (1,))
+    assert found.sweeps == ((1, ()), (1, (2,)))
+    assert plan(Limits(depth=2), folds=(1, 2)).networks == (1, 2)
+
+
+def test_a_timed_plan_of_averaged_folds_has_one_network_to_time():
+    found = plan(Limits(average_folds=True), recipe=LESION_TRACER).timed_by(10.0, 100.0)
+    assert set(found.sweeps) == {(0, ())}

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petlesion.case import PetCtCase
+from petlesion.case import PetCtCase, Tracer
 from petlesion.clicks import Clicks
 from petlesion.inference.upright import Turn
 from petlesion.itk import to_image
@@ -51,6 +51,14 @@ def test_a_body_upside_down_by_hand():
     assert turn.grid(grid) == Grid((2, 3, 4), (1.0, 1.5, 2.0), (5.0, -7.0, 5.0))
     assert np.array_equal(turn.array(ARRAY), ARRAY[::-1])
     assert turn.index((1, 2, 3), grid) == (1, 2, 0)
+
+
+def test_a_turned_case_keeps_what_else_is_known_of_it():
+    volume = Volume(ARRAY, grid_of(PLAIN * (1, 1, -1)))
+    case = PetCtCase("a", volume, volume, Clicks(), Tracer.PSMA, ("a warning",), {"suv_rule": "a rule"})
+    turned = Turn.upright(volume.grid).case(case)
+    assert (turned.name, turned.recorded_tracer, turned.warnings) == ("a", Tracer.PSMA, ("a warning",))
+    assert turned.origin == case.origin
 
 
 @given(st.sampled_from(AXES), st.sampled_from([0.0, 0.2, -0.4]))

@@ -175,3 +175,22 @@ def test_a_shortened_study_keeps_its_images_together(phantom):
     short = shorten(phantom, np.random.default_rng(1))
     assert short.ct_hu.grid.same_as(short.truth.grid)
     assert short.ct_hu.grid.size_xyz[2] <= phantom.ct_hu.grid.size_xyz[2]
+
+
+def test_a_z_scored_patch_has_the_statistics_of_its_image(case):
+    """Where nothing is varied: zero is the mean of the whole channel, one its standard deviation."""
+    plain, scored = (
+        patches(case, augment=False, z_score=z_score).batch(np.random.default_rng(5))[0][:, 1].numpy()
+        for z_score in (False, True)
+    )
+    channel = case.image_czyx[1].astype(float)
+    inside = plain != 0  # the image may end before the patch
+    np.testing.assert_allclose(scored[inside], ((plain - channel.mean()) / channel.std())[inside], rtol=1e-4, atol=1e-4)
+
+
+def test_z_scores_are_drawn_anew_for_each_patch(case):
+    """Two patches of one place differ by more than noise: the same case lies in other images."""
+    source = patches(case, z_score=True)
+    drawn = {source._own_statistics(case, np.random.default_rng(seed)) for seed in range(5)}
+    assert len(drawn) == 5
+    assert source._own_statistics(case, np.random.default_rng(0)) in drawn
