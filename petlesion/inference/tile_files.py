@@ -9,6 +9,7 @@ the case goes on without: nothing here can change a mask, only the time that it 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import logging
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 LIMIT_BYTES = 4 << 30
+SPARE_BYTES = 256 << 20  # left free on the disk, which may be the mask's as well
 MARK = b"petlesion tile 1\n"
 HEAD = len(MARK) + 32
 NAME = re.compile(r"[0-9a-f]{64}\.tile")
@@ -92,6 +94,7 @@ class TileFiles:
             size = sum(map(len, content))
             if self.n_bytes + size > self.limit_bytes and not self._make_room(size):
                 return
+            _check_space(self.root, size)
             _write(path, content)
         except (OSError, MemoryError) as error:
             self.writable = False
@@ -99,6 +102,10 @@ class TileFiles:
             return
         self.n_bytes += size
         self.used.add(path.name)
+
+    def release(self) -> bool:
+        """See `tile_memory.TileMemory`: a folder holds no memory of the process."""
+        return False
 
     def _path(self, key: bytes) -> Path:
         return self.root / f"{key.hex()}.tile"
@@ -164,6 +171,13 @@ def _digest(key: bytes, array: bytes | memoryview) -> bytes:
     digest = hashlib.sha256(key)
     digest.update(array)
     return digest.digest()
+
+
+def _check_space(root: Path, size: int) -> None:
+    """OSError where the disk would be left without room for the results."""
+    disk = os.statvfs(root)
+    if disk.f_bavail * disk.f_frsize - size < SPARE_BYTES:
+        raise OSError(errno.ENOSPC, f"less than {SPARE_BYTES >> 20} MB would be left on the disk", str(root))
 
 
 def _write(path: Path, content: tuple[bytes, ...]) -> None:

@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from petlesion import __version__
+from petlesion.limits import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,9 @@ class TileMemory(Protocol):
 
     def put(self, key: bytes, values: NDArray[np.float32]) -> None:
         """Keep a copy of an array, or not."""
+
+    def release(self) -> bool:
+        """Give back the process's memory, where there is any; whether there was."""
 
 
 @dataclass(slots=True)
@@ -86,6 +90,13 @@ class MemoryTiles:
             kept.flags.writeable = False
             self.held[key] = kept
 
+    def release(self) -> bool:
+        """See `TileMemory`: everything is let go."""
+        with self._one_at_a_time:
+            held = bool(self.held)
+            self.held.clear()
+            return held
+
 
 class Recalling(nn.Module):
     """A network that is asked only for tiles that its memory does not hold; of the same answers.
@@ -110,9 +121,19 @@ class Recalling(nn.Module):
         if found is not None and found.shape == (1, 1, *tile.shape[2:]):
             self.reused += 1
             return torch.tensor(found, device=tile.device)
-        logit: torch.Tensor = self.network(tile)
+        logit = self._answer(tile)
         self.computed += 1
         self._memory.put(key, logit.float().cpu().numpy())
+        return logit
+
+    def _answer(self, tile: torch.Tensor) -> torch.Tensor:
+        """The network's own answer; where memory is short, what is kept is no reason to do without it."""
+        try:
+            logit: torch.Tensor = self.network(tile)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error) or not self._memory.release():
+                raise
+            logit = self.network(tile)
         return logit
 
     def _key(self, tile: torch.Tensor) -> bytes:

@@ -127,6 +127,12 @@ ODD_CLICKS = [
     Fault(
         "a hundred thousand points", points(*[tumor(i % 14, i % 12, i % 10) for i in range(100_000)]), 0, r"given more"
     ),
+    Fault(
+        "a scribble of 504 points",
+        points(*[tumor(x, y, z) for x in range(14) for y in range(12) for z in (3, 5, 7)]),
+        0,
+        r"504 clicks",
+    ),
     Fault("points in millimetres", points(tumor(14, 16, 154)), 0, r"inside in mm: --points mm reads them so"),
     Fault("points in millimetres, said so", points(tumor(6, 8, 145)), 0, r"1 clicks", ("--points", "mm")),
     Fault("voxels, said to be millimetres", points(tumor(1, 2, 3)), 0, r"leave out --points mm", ("--points", "mm")),

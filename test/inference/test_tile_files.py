@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import pickle
+import shutil
 import tempfile
 import time
 
@@ -170,6 +171,16 @@ def test_where_nothing_can_be_written_what_is_there_is_read(kept, number, monkey
     assert memory.get(KEY) is not None
     assert memory.get(OTHER) is None
     assert caplog.text.count("warning: nothing more is kept") == 1
+
+
+def test_room_is_left_on_the_disk_for_the_mask(kept, monkeypatch, caplog):
+    root, _ = kept
+    monkeypatch.setattr(tile_files, "SPARE_BYTES", shutil.disk_usage(root).total)
+    memory = TileFiles.open(root)
+    memory.put(OTHER, array_of())
+    assert memory.get(OTHER) is None
+    assert memory.get(KEY) is not None
+    assert "would be left on the disk" in caplog.text
 
 
 def test_a_disk_that_is_full_halfway_leaves_no_draft(kept, monkeypatch):

@@ -146,3 +146,35 @@ def test_a_plan_of_one_fold_more_computes_that_alone(image):
     both = recalling(memory)
     predict(both, image, PATCH, PLAN)
     assert counts(both) == [(0, 48), (48, 0)]
+
+
+class Short(torch.nn.Module):
+    """A network that has room only while its memory holds nothing."""
+
+    def __init__(self, memory, error):
+        super().__init__()
+        self.memory, self.error = memory, error
+
+    def forward(self, tile):
+        if self.memory.held:
+            raise self.error
+        return tile[:, :1] + 1
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("not enough memory: you tried to allocate 9 bytes")])
+def test_tiles_that_are_kept_make_room_for_a_network(error):
+    memory, tile = MemoryTiles(), torch.zeros(1, 3, 2, 2, 2)
+    memory.put(b"a", array_of(1.0))
+    one = Recalling(Short(memory, error), SHA, memory)
+    assert one(tile).tolist() == torch.ones(1, 1, 2, 2, 2).tolist()
+    assert (len(memory.held), one.computed) == (1, 1)
+    with pytest.raises(type(error)):  # it is held again, and of another network nothing helps
+        Recalling(Short(MemoryTiles(held={b"a": 0}), error), "1" * 64, MemoryTiles())(tile)
+
+
+def test_other_errors_are_not_answered_so():
+    memory = MemoryTiles()
+    memory.put(b"a", array_of(1.0))
+    with pytest.raises(RuntimeError, match="shapes"):
+        Recalling(Short(memory, RuntimeError("shapes")), SHA, memory)(torch.zeros(1, 3, 2, 2, 2))
+    assert len(memory.held) == 1
