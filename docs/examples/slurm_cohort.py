@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cohort on a SLURM cluster: workers as jobs by dask-jobqueue, and `petlesion batch` on the login node.
 
-    pip install 'petlesion[cohort]' dask-jobqueue
+    pip install 'distributed>=2026.8,<2027' dask-jobqueue
     python slurm_cohort.py 8 /shared/COHORT --out /shared/RESULTS --weights /shared/WEIGHTS
 
 The first argument is the number of jobs, each with one worker and one GPU; the rest goes to `petlesion batch`. Cohort,

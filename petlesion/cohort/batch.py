@@ -159,7 +159,7 @@ def _run(cases: Sequence[CohortCase], order: Order, workforce: Workforce, tally:
         from petlesion.cohort.cluster import results, working  # noqa: PLC0415 - a second, and an extra of its own
     except ImportError as error:
         raise UsageError(
-            f"a cohort is run by Dask, which is not installed ({error.name}); pip install 'petlesion[cohort]'"
+            f"a cohort is run by Dask, which is not installed ({error.name}); pip install 'distributed>=2026.8,<2027'"
         ) from None
     wanted = min(workforce.workers, len(cases))
     with working(replace(workforce, workers=wanted)) as client:

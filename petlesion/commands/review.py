@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, started_s: float) -> int:
 
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise UsageError(f"the review needs {' and '.join(missing)}: pip install 'petlesion[review]'")
+        raise UsageError(f"the review needs {' and '.join(missing)}: pip install 'starlette>=1,<2' 'uvicorn>=0.54,<1'")
     source = _source(arguments)
     try:
         options = run_options(arguments, started_s)

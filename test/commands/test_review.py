@@ -74,4 +74,4 @@ def test_the_address_is_printed_and_opened_where_wanted(reviewed, monkeypatch, c
 def test_without_the_extra_its_name_is_said(monkeypatch, capsys):
     monkeypatch.setattr(command, "find_spec", lambda name: None if name == "uvicorn" else object())
     assert cli.main(["review", "CASE", "--out", "out"]) == 2
-    assert "needs uvicorn: pip install 'petlesion[review]'" in capsys.readouterr().err
+    assert "needs uvicorn: pip install 'starlette>=1,<2' 'uvicorn>=0.54,<1'" in capsys.readouterr().err
