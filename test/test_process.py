@@ -50,7 +50,16 @@ def test_help_names_every_option_and_exit_status():
         "--body-crop",
     ):
         assert option in done.stdout
-    for option in ("--tile-step", "--folds", "--tracer", "--strict", "--points", "--assume-suv", "--on-error", "--cache"):
+    for option in (
+        "--tile-step",
+        "--folds",
+        "--tracer",
+        "--strict",
+        "--points",
+        "--assume-suv",
+        "--on-error",
+        "--cache",
+    ):
         assert option in done.stdout
     assert "143" in done.stdout
 
