@@ -115,7 +115,7 @@ def train(  # noqa: PLR0913 - the loop's whole contract, each by name
 
 
 def _take(step: int, run: Run, batch: Batch, loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> float:
-    """Take a step of the optimiser; the loss before it."""
+    """Take a step of the optimiser, unless the gradient is not finite; the loss before it."""
     for group in run.optimizer.param_groups:
         group["lr"] = run.schedule.rate_at(step)
     image, target = batch
@@ -124,8 +124,10 @@ def _take(step: int, run: Run, batch: Batch, loss: Callable[[torch.Tensor, torch
     value = loss(output, target)
     run.optimizer.zero_grad(set_to_none=True)
     value.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(run.network.parameters(), run.schedule.clip)
-    run.optimizer.step()
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), run.schedule.clip)
+    # A gradient that has no number is no step, as with torch's GradScaler: in air, norms over a few voxels overflow.
+    if torch.isfinite(norm):
+        run.optimizer.step()
     return float(value.detach())
 
 

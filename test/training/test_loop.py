@@ -172,3 +172,20 @@ def test_a_shortened_schedule_falls_as_far():
     assert (half.steps, half.horizon) == (50, 55)
     assert half.rate_at(49) == pytest.approx(whole.rate_at(98))
     assert Schedule(1).shortened(0.1).steps == 1
+
+
+def test_a_gradient_without_a_number_is_no_step():
+    """The first batch's loss has an infinite slope at 0, the second's is w: its step, of rate 1, leads to -1."""
+    line = nn.Linear(1, 1, bias=False)
+    line.weight.data.zero_()
+    losses = iter((lambda out, _: out.sum().abs().sqrt(), lambda out, _: out.sum()))
+    weights = []
+    train(
+        line,
+        lambda _: (torch.ones(1, 1), torch.zeros(1)),
+        lambda out, target: next(losses)(out, target),
+        Schedule(2, rate=1.0, warmup=0, optimizer="adam", horizon=10**9),
+        np.random.default_rng(0),
+        lambda *_: weights.append(float(line.weight.detach())),
+    )
+    assert weights == [0.0, pytest.approx(-1.0)]
