@@ -180,10 +180,14 @@ def test_a_gradient_without_a_number_is_no_step():
     line.weight.data.zero_()
     losses = iter((lambda out, _: out.sum().abs().sqrt(), lambda out, _: out.sum()))
     weights = []
+
+    def loss(output, target):
+        return next(losses)(output, target)
+
     train(
         line,
         lambda _: (torch.ones(1, 1), torch.zeros(1)),
-        lambda out, target: next(losses)(out, target),
+        loss,
         Schedule(2, rate=1.0, warmup=0, optimizer="adam", horizon=10**9),
         np.random.default_rng(0),
         lambda *_: weights.append(float(line.weight.detach())),
