@@ -91,7 +91,7 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail", *, 
     _add_sweep_options(parser)
     _add_reading_options(parser)
     if of_many:
-        parser.set_defaults(on_error="fail", **dict.fromkeys(DICOM_OPTIONS))
+        parser.set_defaults(on_error="fail", **dict.fromkeys(("cache", *DICOM_OPTIONS)))
         return
     add_dicom_options(parser)
     if on_error not in {"fail", "mask"}:
