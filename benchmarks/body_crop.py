@@ -2,12 +2,12 @@
 """What the body's box costs: the same cases with and without it, through the whole pipeline.
 
     python -m benchmarks.body_crop --json FILE [--n 24] [--field 800 800 978] [--spacing 4] [--clicks 0]
-                                   [--weights DIR] [--data DIR]
+                                   [--average-folds] [--weights DIR] [--data DIR]
 
 Draws N seeded phantoms of each tracer in a scanner's field of view of --field mm, at --spacing mm; with --data,
-the real sarcomas in DIR/petct_sts that training leaves out as well. Each is segmented twice, one fold, no flips, the
-tracer given, and held against its truth: Dice, false positive and false negative volume. FILE keeps every case, so that
-a run that was stopped goes on.
+the real sarcomas in DIR/petct_sts that training leaves out as well. Each is segmented twice, the first fold (or one
+network of the folds' mean weights), no flips, the tracer given, and held against its truth: Dice, false positive and
+false negative volume. FILE keeps every case, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ def main() -> None:
     for name, subset in names(options):
         if name not in held["cases"]:
             study = study_of(name, options)
-            both = {way: scored(store, study, options.clicks, crop=way == "box") for way in ("box", "whole")}
+            both = {way: scored(store, study, options, crop=way == "box") for way in ("box", "whole")}
             held["cases"][name] = {"subset": subset} | both
             print(name, json.dumps(both), flush=True)
         held |= {
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
             "clicks": options.clicks,
+            "average_folds": options.average_folds,
             "field_mm": list(options.field),
             "spacing_mm": options.spacing,
             "means": means(held["cases"]),
@@ -76,6 +77,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--field", type=float, nargs=3, default=FIELD_MM, metavar=("X", "Y", "Z"), help="in mm")
     parser.add_argument("--spacing", type=float, default=4.0, help="of the phantoms, in mm")
     parser.add_argument("--clicks", type=int, default=0, choices=range(11), help="of each kind")
+    parser.add_argument(
+        "--average-folds", action="store_true", help="the folds' mean weights instead of the first fold"
+    )
     parser.add_argument("--weights", type=Path, metavar="DIR")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of petct_sts/")
     return parser.parse_args()
@@ -104,11 +108,13 @@ def study_of(name: str, options: argparse.Namespace) -> Study:
     return next(source for source in sources if source.name == name).study(np.random.default_rng(0))
 
 
-def scored(store: ModelStore, study: Study, n_clicks: int, *, crop: bool) -> Json:
+def scored(store: ModelStore, study: Study, options: argparse.Namespace, *, crop: bool) -> Json:
     """Scores of one run, what was swept, and its CPU seconds."""
+    n_clicks: int = options.clicks
     clicks = simulate_clicks(study.truth, study.pet_suv, np.random.default_rng(FIRST_SEED)) if n_clicks else Clicks()
     case = PetCtCase("study", study.ct_hu, study.pet_suv, click_steps(clicks)[n_clicks] if n_clicks else clicks)
-    limits = Limits(time_limit_s=float("inf"), depth=1, folds=(0,), body_crop=crop, tracer=study.tracer)
+    folds = {"average_folds": True} if options.average_folds else {"folds": (0,)}
+    limits = Limits(time_limit_s=float("inf"), depth=1, body_crop=crop, tracer=study.tracer, **folds)
     tiles: list[int] = []
     begun = time.process_time()
     result = segment(case, store, limits, observer=lambda progress: tiles.append(progress.tiles))
