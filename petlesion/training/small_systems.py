@@ -57,10 +57,11 @@ SMALL: dict[tuple[str, str], Small] = {
     ("alloula", "all"): Small(),
     ("ahamed", "all"): Small(arguments=UNET),
     ("safdari", "stage1"): Small(
+        folds=2,
         arguments=(
             *(("kernel_size", ((3, 3, 3),) * 4), ("strides", STRIDES), ("upsample_kernel_size", STRIDES[1:])),
             *(("filters", FEATURES), ("res_block", True), ("deep_supervision", True), ("deep_supr_num", 2)),
-        )
+        ),
     ),
     ("safdari", "stage2_swinunetr"): Small(
         patch=(32, 32, 64),  # the deepest of its instance norms needs two voxels
@@ -69,9 +70,11 @@ SMALL: dict[tuple[str, str], Small] = {
         arguments=(("feature_size", 12), ("depths", (1, 1, 1, 1)), ("num_heads", (1, 2, 2, 4))),
     ),
     ("safdari", "stage2_segresnetds"): Small(
-        share=0.5, arguments=(("init_filters", 8), ("blocks_down", (1, 1, 2)), ("blocks_up", (1, 1)), ("dsdepth", 2))
+        folds=2,
+        share=0.5,
+        arguments=(("init_filters", 8), ("blocks_down", (1, 1, 2)), ("blocks_up", (1, 1)), ("dsdepth", 2)),
     ),
-    ("safdari", "stage2_unet"): Small(share=0.5, arguments=(*UNET, ("dropout", 0.2))),
+    ("safdari", "stage2_unet"): Small(folds=2, share=0.5, arguments=(*UNET, ("dropout", 0.2))),
 }
 """Sizes at which the ensembles learn in minutes on a CPU, and all folds together stay below 25 MB."""
 
