@@ -14,11 +14,11 @@ from petlesion.inference.networks import check_models
 from petlesion.inference.weights import ModelStore
 from petlesion.phantom import make_phantom
 from petlesion.phantom.files import write_phantom
-from petlesion.recipes import AHAMED, ALLOULA, LESION_TRACER, MESBAH
+from petlesion.recipes import AHAMED, ALLOULA, LESION_TRACER, MESBAH, SAFDARI
 from petlesion.simulate import simulate_clicks
 from petlesion.volume import Grid
 
-SHIPPED = (MESBAH, LESION_TRACER, ALLOULA, AHAMED)
+SHIPPED = (MESBAH, LESION_TRACER, ALLOULA, AHAMED, SAFDARI)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_system_finds_lesions_out_of_the_box(name, trunk, tmp_path):
 
 def test_a_system_without_weights_is_refused_by_name(trunk, tmp_path, capsys):
     folder, _ = trunk
-    words = ["--input", str(folder), "--output", str(tmp_path), "--recipe", "safdari"]
+    words = ["--input", str(folder), "--output", str(tmp_path), "--recipe", "baseline"]
     assert entry.main(words, started_s=time.monotonic()) == 4
-    assert "safdari" in capsys.readouterr().err.splitlines()[-1]
+    assert "baseline" in capsys.readouterr().err.splitlines()[-1]
     assert list(tmp_path.rglob("*.mha")) == []
