@@ -30,7 +30,7 @@ def store():
 def trunk(tmp_path_factory):
     """A phantom of 360 x 360 x 360 mm with large lesions, as sockets."""
     rng = np.random.default_rng(11)
-    phantom = make_phantom(Tracer.FDG, rng, grid=Grid((60, 60, 60), (6.0, 6.0, 6.0)), n_lesions=6)
+    phantom = make_phantom(Tracer.FDG, rng, grid=Grid((72, 72, 72), (5.0, 5.0, 5.0)), n_lesions=6)
     folder = tmp_path_factory.mktemp("trunk")
     write_phantom(phantom, folder, simulate_clicks(phantom.truth, phantom.pet_suv, rng))
     return folder / "input", phantom
