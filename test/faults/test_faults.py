@@ -23,6 +23,11 @@ WEIGHTS = {id(fault) for fault in runs.WEIGHTS}
 GEOMETRY = ("GetSize", "GetSpacing", "GetOrigin", "GetDirection")
 
 
+def spoils_weights(fault):
+    """Whether it needs weights of its own to spoil."""
+    return id(fault) in WEIGHTS or "no weights" in fault.name
+
+
 def answer(place, fault, capsys):
     """Exit status and lines of a run in this process."""
     try:
@@ -83,7 +88,7 @@ def test_the_table_is_long_and_nothing_stands_in_it_twice():
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_fault(place, fault, capsys):
-    if id(fault) in WEIGHTS or "no weights" in fault.name:
+    if spoils_weights(fault):
         shutil.copytree(place.weights, place.root / "weights")
         place = Place(place.root, place.root / "weights")
     fault.spoil(place)

@@ -15,7 +15,7 @@ from test.faults import runs
 from test.faults.forks import ROOT
 from test.faults.images import FINE, renamed
 from test.faults.place import Fault, Place, sound
-from test.faults.test_faults import FAULTS, WEIGHTS, check
+from test.faults.test_faults import FAULTS, check, spoils_weights
 
 SAMPLE = FAULTS[7::15]
 
@@ -33,7 +33,7 @@ def test_the_sample_is_large_and_of_all_kinds():
 
 @pytest.mark.parametrize("fault", SAMPLE, ids=str)
 def test_fault(place, forks, fault):
-    if id(fault) in WEIGHTS:
+    if spoils_weights(fault):
         shutil.copytree(place.weights, place.root / "weights")
         place = Place(place.root, place.root / "weights")
     fault.spoil(place)
