@@ -15,6 +15,7 @@ import runpy
 import shutil
 import sys
 import time
+import warnings
 from pathlib import Path
 from unittest.mock import patch
 
@@ -91,7 +92,8 @@ def parse(function, *arguments):
 
 
 def parse_module(name, words):
-    with patch.object(sys, "argv", [name, *words]):
+    with patch.object(sys, "argv", [name, *words]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)  # another test has imported it
         return parse(lambda: runpy.run_module(name, run_name="__main__"))
 
 

@@ -177,10 +177,10 @@ def test_the_time_limit_counts_from_the_arrival_of_the_call(sockets, cases, toy_
 def test_an_unforeseen_error_ends_its_case_alone(sockets, cases, toy_weights, monkeypatch, capsys):
     segment, failures = entry.segment, [KeyError("unforeseen"), MemoryError("no more")]
 
-    def fail_first(*arguments):
+    def fail_first(*arguments, **named):
         if failures:
             raise failures.pop(0)
-        return segment(*arguments)
+        return segment(*arguments, **named)
 
     monkeypatch.setattr(entry, "segment", fail_first)
     chosen = options("--weights", toy_weights, "--depth", 1)
@@ -194,11 +194,11 @@ def test_nothing_of_a_case_outlives_its_answer(sockets, cases, toy_weights, monk
     kept, answers = [], []
     segment = entry.segment
 
-    def watched(case, *arguments):
+    def watched(case, *arguments, **named):
         kept.extend(map(weakref.ref, (case.ct_hu.array_zyx, case.pet_suv.array_zyx)))
         if len(answers) == 1:
             raise ValueError("with a trace that holds the case")
-        result = segment(case, *arguments)
+        result = segment(case, *arguments, **named)
         kept.append(weakref.ref(result.mask.array_zyx))
         return result
 

@@ -62,7 +62,7 @@ BEFORE = [
     (challenge, "find_files"),  # sockets
     (challenge, "read_image"),  # pixels and geometry, in threads
     (challenge, "admit"),
-    (pipeline, "call_tracer"),
+    (pipeline, "recall_tracer"),
     (pipeline, "read_plans"),  # recipe and weights
     (pipeline, "draw_channels"),  # heatmap
     (pipeline, "prepare_input"),
@@ -97,7 +97,7 @@ AFTER = [
     (pipeline, "measure_lesions", True),
     (entry, "report_of", False),
     (challenge, "write_mask", False),
-    (drafts, "_flush", True),
+    (drafts, "_opened", True),
     (challenge, "write_mask", True),
     (challenge, "_remove_others", False),
     (challenge, "_remove_others", True),
@@ -106,7 +106,7 @@ AFTER = [
 
 @pytest.mark.parametrize(("where", "name", "after"), AFTER, ids=lambda value: value if isinstance(value, str) else "")
 def test_after_the_last_sweep_the_mask_is_complete(place, capsys, monkeypatch, where, name, after):
-    calls = {"add": 2, "_flush": 3}  # the second sweep's; the mask's file, after the folders of the check
+    calls = {"add": 2, "_opened": 3}  # the second sweep's; the mask's file, after the folders of the check
     hooked(monkeypatch, where, name, after=after, call=calls.get(name, 1))
     status, last = run(place, capsys)
     assert status == 143

@@ -54,11 +54,17 @@ class Page:
         return state
 
 
+def hearing_ctrl_c():
+    """In the new process: shells let those that they start in the background ignore SIGINT, and so their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def reviewing(*words):
     """The process, and its page."""
     command = [sys.executable, "-m", "petlesion", "review", *map(str, words), "--no-browser"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=ROOT, preexec_fn=hearing_ctrl_c, **pipes)  # noqa: PLW1509 - no threads yet
     try:
         address = process.stdout.readline().strip()
         if not address:

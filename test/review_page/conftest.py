@@ -30,7 +30,7 @@ HARMLESS = ("GPU stall due to ReadPixels", "status of 422")
 SIZE = {"width": 1280, "height": 800}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # no longer: playwright's event loop in this thread forbids others theirs
 def browser():
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
@@ -42,7 +42,7 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server():
     with stage() as made:
         yield made
