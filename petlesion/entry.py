@@ -87,13 +87,15 @@ def answer(
         store: The weights as `open_store` gives them; by default they are opened here.
         observer: Called after each tile; by default a line of progress is shown.
     """
+    termination = Termination()
     try:
         with sigterm_raises() as termination:
             check_open_files()
             take_workspaces()
             ending = _process(options, desk, store, observer or ProgressLine())
         return replace(ending, status=TERMINATED) if termination.came else ending
-    except (Exception, Terminated) as error:  # noqa: BLE001 - the one place where every error must end in a status
+    except (Exception, Terminated) as raised:  # noqa: BLE001 - the one place where every error must end in a status
+        error = termination.behind(raised)
         status, sentence = status_of(error), sentence_of(error)
         if status == INTERNAL:
             traceback.print_exception(error)

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from petlesion.limits import Terminated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 _HERE = threading.local()
+SENTENCE = "terminated on the platform's request"
 
 
 @dataclass(slots=True)
@@ -51,7 +52,17 @@ class Termination:
     def check(self) -> None:
         """Raise Terminated where the signal has come."""
         if self.came:
-            raise Terminated("terminated on the platform's request")
+            raise Terminated(SENTENCE)
+
+    def behind(self, error: BaseException) -> BaseException:
+        """The error that counts: Terminated where the signal has come and a library made an error of its own of that.
+
+        Code that is not Python's, such as safetensors', turns whatever is raised while it runs into errors of its own.
+        An output that could not be written stays one, since the signal is only kept in mind by then.
+        """
+        if not self.came or self.keeping or isinstance(error, Terminated):
+            return error
+        return Terminated(SENTENCE)
 
     def let_go(self) -> None:
         """From here on nothing would be lost; Terminated where the signal has come."""
@@ -83,6 +94,33 @@ def sigterm_raises() -> Iterator[Termination]:
         signal.signal(signal.SIGTERM, former)
         if handler.came and isinstance(former, Termination):
             former.came = True  # what is around this, a server, goes on and must hear of it
+
+
+@contextmanager
+def ctrl_c_counts() -> Iterator[Callable[[], None]]:
+    """While inside, Ctrl-C raises KeyboardInterrupt as ever, and what is given raises it where that was swallowed.
+
+    Libraries that are not Python's turn it into errors of their own, after which a server would go on. A process that
+    was started to ignore Ctrl-C still does.
+    """
+    came = threading.Event()
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        came.set()
+        signal.default_int_handler(number, frame)
+
+    def check() -> None:
+        if came.is_set():
+            raise KeyboardInterrupt
+
+    if not _in_main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield check
+        return
+    former = signal.signal(signal.SIGINT, hear)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from petlesion.limits import Terminated
-from petlesion.termination import Termination, heard_from, sigterm_raises
+from petlesion.termination import Termination, ctrl_c_counts, heard_from, sigterm_raises
 
 
 def ring():
@@ -115,3 +115,36 @@ def test_in_another_thread_whoever_knows_tells_the_case():
     heard.set()
     thread.join(60)
     assert found == [True, False]
+
+
+def test_an_error_that_a_library_made_of_the_signal_is_the_signal():
+    """Rust's and C++'s errors hide what was raised inside them; once there is a mask, the error is one of its own."""
+    handler, hidden = Termination(), ValueError("cannot read the file")
+    assert handler.behind(hidden) is hidden
+    with pytest.raises(Terminated):
+        handler(signal.SIGTERM, None)
+    assert isinstance(handler.behind(hidden), Terminated)
+    assert handler.behind(own := Terminated("already")) is own
+    handler.keeping = True
+    assert handler.behind(hidden) is hidden
+
+
+def test_ctrl_c_that_was_swallowed_counts_afterwards():
+    before = signal.getsignal(signal.SIGINT)
+    with ctrl_c_counts() as check:
+        check()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            check()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_who_ignores_ctrl_c_still_does():
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with ctrl_c_counts() as check:
+            signal.raise_signal(signal.SIGINT)
+            check()
+    finally:
+        signal.signal(signal.SIGINT, former)

@@ -176,8 +176,8 @@ class Room:
 
     # --- the worker ---
 
-    def work(self) -> None:
-        """Do what is handed in, until `close`.
+    def work(self, check: Callable[[], None] = lambda: None) -> None:
+        """Do what is handed in, until `close`; `check` is called after each job.
 
         Raises:
             Terminated: When SIGTERM came.
@@ -190,6 +190,7 @@ class Room:
                 with self._lock:
                     self.busy = False
             Termination.current().check()  # it may have come when the run could not be stopped any more
+            check()
 
     def close(self) -> None:
         """Let `work` end when it has done what was handed in before."""

@@ -18,7 +18,7 @@ from petlesion.review.guard import Guard
 from petlesion.review.listening import HOST, listening
 from petlesion.review.room import Room
 from petlesion.review.web import application
-from petlesion.termination import sigterm_raises
+from petlesion.termination import ctrl_c_counts, sigterm_raises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,7 @@ def review(options: RunOptions, folder: Folder, door: Door) -> int:
     """
     speak_plainly()
     try:
-        with sigterm_raises():
+        with sigterm_raises(), ctrl_c_counts() as check_ctrl_c:
             take_workspaces()
             folder.check()
             store = open_store(options)
@@ -63,7 +63,7 @@ def review(options: RunOptions, folder: Folder, door: Door) -> int:
             with listening(lambda port: Guard(application(room), token, port), door.port) as port:
                 room.begin()
                 door.announce(f"http://{HOST}:{port}/?token={token}")
-                room.work()
+                room.work(check_ctrl_c)
     except KeyboardInterrupt:
         LOG.info("petlesion: ended from the keyboard")
         return INTERRUPTED
