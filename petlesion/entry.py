@@ -105,6 +105,18 @@ def answer(
         return Ending(status, sentence)
 
 
+def end_with(raised: BaseException, termination: Termination) -> int:
+    """The exit status of a process that an error ends, and one last plain sentence on stderr.
+
+    An internal error has its trace before the sentence. `termination` is the handler that was set while it was raised.
+    """
+    error = termination.behind(raised)
+    if status_of(error) == INTERNAL:
+        traceback.print_exception(error)
+    LOG.error("petlesion: %s", sentence_of(error))
+    return status_of(error)
+
+
 def speak_plainly() -> None:
     """Log to stderr in lines that any platform takes: UTF-8 whatever the locale, no colours."""
     for stream in (sys.stdout, sys.stderr):

@@ -10,17 +10,16 @@ from __future__ import annotations
 import gc
 import logging
 import time
-import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from petlesion.calls import Calls
-from petlesion.entry import answer, needed_roles, open_store, speak_plainly
+from petlesion.entry import answer, end_with, needed_roles, open_store, speak_plainly
 from petlesion.inference.networks import load_network
 from petlesion.inference.residents import ResidentStore
 from petlesion.inference.tracer import load_tracer_networks
 from petlesion.limits import Terminated
-from petlesion.outcome import DONE, INTERNAL, INTERRUPTED, TERMINATED, sentence_of, status_of
+from petlesion.outcome import DONE, INTERRUPTED, TERMINATED, sentence_of
 from petlesion.pipeline import choose_device
 from petlesion.server import listening
 from petlesion.termination import Termination, sigterm_raises
@@ -46,8 +45,9 @@ def serve(options: RunOptions, desk: Desk, host: str, port: int) -> int:
     """
     speak_plainly()
     calls = Calls()
+    termination = Termination()
     try:
-        with sigterm_raises(), listening(calls, host, port) as there:
+        with sigterm_raises() as termination, listening(calls, host, port) as there:
             LOG.info("listening on %s, port %d", host, there)
             store = resident_store(options)
             calls.open()
@@ -57,10 +57,7 @@ def serve(options: RunOptions, desk: Desk, host: str, port: int) -> int:
         LOG.info("petlesion: ended from the keyboard")
         return INTERRUPTED
     except (Exception, Terminated) as error:  # noqa: BLE001 - as in `entry.answer`, every error ends in a status
-        if status_of(error) == INTERNAL:
-            traceback.print_exception(error)
-        LOG.error("petlesion: %s", sentence_of(error))  # noqa: TRY400 - the trace, where there is one, stands before
-        return status_of(error)
+        return end_with(error, termination)
 
 
 def attend(calls: Calls, options: RunOptions, desk: Desk, store: ModelStore | None) -> int:

@@ -359,3 +359,16 @@ def _with_nnunet(store, toy_store):
     fdg = toy_store.entry("mesbah", "fdg")
     first = replace(fdg, system="safdari", role="stage1", channels=("ct", "pet"))
     return ModelStore(store.root, (first, *(e for e in store.entries if e.role != "stage1")))
+
+
+def test_a_signal_that_a_library_hid_ends_the_case_as_the_signal_does(run, monkeypatch):
+    """safetensors turns what is raised while it reads into an error of its own."""
+
+    def hiding(*_):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated as error:
+            raise WeightsError("the file cannot be read") from error
+
+    monkeypatch.setattr(entry, "check_recipe", hiding)
+    assert run() == (143, "petlesion: terminated on the platform's request")

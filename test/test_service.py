@@ -289,3 +289,15 @@ def test_a_signal_that_a_failing_case_kept_in_mind_ends_the_server(sockets, monk
     with sigterm_raises(), pytest.raises(Terminated):
         service.attend(calls, options(), sockets.desk, None)
     assert call.ending == Ending(OUTPUT, "the disk is full")
+
+
+def test_a_signal_that_a_library_hid_during_the_loading_ends_the_server(tmp_path, monkeypatch, capsys):
+    def hiding(_):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Terminated as error:
+            raise WeightsError("the file cannot be read") from error
+
+    monkeypatch.setattr(service, "resident_store", hiding)
+    assert service.serve(options(), SocketDesk(tmp_path, tmp_path), "127.0.0.1", 0) == TERMINATED
+    assert capsys.readouterr().err.splitlines()[-1] == "petlesion: terminated on the platform's request"

@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import logging
 import secrets
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from petlesion.entry import open_store, speak_plainly
+from petlesion.entry import end_with, open_store, speak_plainly
 from petlesion.inference.allocator import take_workspaces
 from petlesion.limits import Terminated
-from petlesion.outcome import DONE, INTERNAL, INTERRUPTED, sentence_of, status_of
+from petlesion.outcome import DONE, INTERRUPTED
 from petlesion.review.engine import Engine
 from petlesion.review.guard import Guard
 from petlesion.review.listening import HOST, listening
 from petlesion.review.room import Room
 from petlesion.review.web import application
-from petlesion.termination import ctrl_c_counts, sigterm_raises
+from petlesion.termination import Termination, ctrl_c_counts, sigterm_raises
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +50,9 @@ def review(options: RunOptions, folder: Folder, door: Door) -> int:
         door: Where the page is.
     """
     speak_plainly()
+    termination = Termination()
     try:
-        with sigterm_raises(), ctrl_c_counts() as check_ctrl_c:
+        with sigterm_raises() as termination, ctrl_c_counts() as check_ctrl_c:
             take_workspaces()
             folder.check()
             store = open_store(options)
@@ -68,8 +68,5 @@ def review(options: RunOptions, folder: Folder, door: Door) -> int:
         LOG.info("petlesion: ended from the keyboard")
         return INTERRUPTED
     except (Exception, Terminated) as error:  # noqa: BLE001 - as in `entry.answer`, every error ends in a status
-        if status_of(error) == INTERNAL:
-            traceback.print_exception(error)
-        LOG.error("petlesion: %s", sentence_of(error))  # noqa: TRY400 - the trace, where there is one, stands before
-        return status_of(error)
+        return end_with(error, termination)
     return DONE
