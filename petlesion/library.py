@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from petlesion.case import PetCtCase
     from petlesion.inference.ensemble import Progress
+    from petlesion.inference.tile_memory import TileMemory
     from petlesion.inference.weights import ModelStore
     from petlesion.recipe import Recipe
     from petlesion.result import Result
@@ -95,6 +96,7 @@ def segment(
     recipe: Recipe | str = "mesbah",
     limits: Limits | None = None,
     observer: Callable[[Progress], None] = lambda _: None,
+    memory: TileMemory | None = None,
 ) -> Result:
     """Segment the tumour lesions of a case.
 
@@ -106,6 +108,9 @@ def segment(
         limits: Device, time, depth, folds, and the tracer where it is known. By default what the recipe says: a GPU
             where there is one, and for mesbah 900 seconds; `Limits(time_limit_s=math.inf)` for none.
         observer: Called after each tile with the progress.
+        memory: Where answers of the networks are kept and found again over many calls, such as
+            `petlesion.inference.tile_memory.MemoryTiles()`: with another click only the tiles that see it are computed.
+            The mask is the same as without, bit for bit on a CPU.
 
     Returns:
         `mask` (uint8 of 0 and 1, `mask.array_zyx` of shape (Z, Y, X), `mask.grid` the PET's), `lesions` (volume in ml,
@@ -126,7 +131,7 @@ def segment(
     chosen = _recipe(recipe)
     held = store if isinstance(store, ModelStore) else ModelStore.open(None if store is None else Path(store))
     check_recipe(held, chosen, limits or Limits())
-    return pipeline.segment(case, held, limits, chosen, observer)
+    return pipeline.segment(case, held, limits, chosen, observer, memory=memory)
 
 
 def write_mask(mask: Volume, path: PathName) -> None:

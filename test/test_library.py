@@ -28,6 +28,7 @@ from petlesion import (
     write_reports,
 )
 from petlesion.images import read_image
+from petlesion.inference.tile_memory import MemoryTiles
 from petlesion.recipes import MESBAH
 from test.dicom.objects import ct_series, pet_series, phantom_study
 from test.test_architecture import NEVER_FOR_A_CASE, modules_after
@@ -125,6 +126,13 @@ def test_the_weights_that_are_found_by_themselves_are_the_entrys(files, toy_stor
     monkeypatch.setattr("petlesion.inference.weights.ModelStore.open", opened)
     assert segment(read_case(*files), limits=ONE).lesions
     assert asked == [None]
+
+
+def test_a_memory_spares_the_tiles_of_a_call_before(files, toy_store):
+    memory, case = MemoryTiles(), read_case(*files)
+    first, again = (segment(case, toy_store, limits=ONE, memory=memory) for _ in range(2))
+    assert (first.stages[0].tiles.reused, again.stages[0].tiles.computed) == (0, 0)
+    assert np.array_equal(again.mask.array_zyx, first.mask.array_zyx)
 
 
 def test_weights_and_recipes_that_do_not_fit_are_refused_before_any_work(files, toy_weights, tmp_path):
