@@ -5,6 +5,12 @@ Convolutions: torch sends a batch of one through its slow path wherever channels
 which is every layer of a small window's network. The fast library (oneDNN) can be called by name. Measured on one core
 with a window of 48^3: 186 ms by torch's choice, 75 ms by this.
 
+Convolutions of few results: oneDNN computes as many channels at once as a register has numbers, 16 with AVX-512, and
+where there are 8 channels the other half of the work is thrown away. There two slices are computed as 16 channels, by a
+kernel that is one slice deeper and strides two: 36 products for each channel and slice pair instead of 54, and the same
+bits, as the others are products with zero. Measured on one core: 12.7 -> 4.6 ms for 16 to 8 channels of 48^3, 3.7 ->
+2.7 ms for 8 to 8, and 38 -> 11 ms for 3 to 8 of 96^3.
+
 oneDNN brings image and result into an order of its own, which takes as much memory again as both; of a large window
 that is a gigabyte. So large convolutions go slab by slab. A slab's result may be written over the image, and so may a
 norm's: `lean_unet` says where.
@@ -27,6 +33,9 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from petlesion.volume import Index
+
+REGISTER_NUMBERS = 16 if torch.backends.cpu.get_cpu_capability().startswith("AVX512") else 8
 SLAB_NUMBERS = 1 << 22  # 16 MB, which `allocator` keeps for the next slab
 
 
@@ -54,11 +63,33 @@ class DirectConv3d(nn.Conv3d):
     def _whole(self, image: torch.Tensor, padding_z: int) -> torch.Tensor:
         if max(self.kernel_size) == 1:  # a product of matrices, which torch does as well
             return super().forward(image)
-        padding = (padding_z, *self.padding[1:])
+        padding = (padding_z, int(self.padding[1]), int(self.padding[2]))
+        if self._pairs and (image.shape[2] + 2 * padding_z - self.kernel_size[0]) % 2:
+            return self._by_pairs(image, padding)
         result: torch.Tensor = torch.ops.aten.mkldnn_convolution(
             image, self.weight, self.bias, padding, self.stride, self.dilation, self.groups
         )
         return result
+
+    @property
+    def _pairs(self) -> bool:
+        """Whether two slices of the result are computed for the price of one."""
+        plain = self.stride[0] == self.dilation[0] == self.groups == 1
+        return plain and self.kernel_size[0] > 1 and 2 * self.out_channels <= REGISTER_NUMBERS
+
+    def _by_pairs(self, image: torch.Tensor, padding: Index) -> torch.Tensor:
+        """A result of an even number of slices, each two of them computed as twice as many channels."""
+        n_out, n_in, depth, *plane = self.weight.shape
+        both = self.weight.new_zeros((n_out, 2, n_in, depth + 1, *plane))
+        both[:, 0, :, :depth] = self.weight
+        both[:, 1, :, 1:] = self.weight
+        bias = None if self.bias is None else self.bias.repeat_interleave(2)
+        pairs: torch.Tensor = torch.ops.aten.mkldnn_convolution(
+            image, both.flatten(0, 1), bias, padding, (2, *self.stride[1:]), self.dilation, 1
+        )
+        n_pairs, *size = pairs.shape[2:]
+        apart = pairs.view(len(image), n_out, 2, n_pairs, *size).transpose(2, 3)
+        return apart.reshape(len(image), n_out, 2 * n_pairs, *size)
 
     def _depth(self, image: torch.Tensor) -> int:
         """Slices of the result, where these are as dense as the image's."""
@@ -68,6 +99,7 @@ class DirectConv3d(nn.Conv3d):
         """Slab by slab along z, each with the slices that the kernel reaches beyond it."""
         depth, below, reach = self._depth(parts[0]), int(self.padding[0]), self.kernel_size[0] - 1
         step = max(1, below, SLAB_NUMBERS // sum(part[:, :, 0].numel() for part in parts))
+        step += step % 2  # for pairs of slices
         result = into
         tails = tuple(part[:, :, :0] for part in parts)
         for first in range(0, depth, step):

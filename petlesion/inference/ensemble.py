@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ from torch import nn
 
 from petlesion.inference.devices import first_rung, tuned
 from petlesion.inference.manifest import WeightsError
+from petlesion.inference.side_by_side import at_once, in_order
 from petlesion.inference.tiles import Tiling
 from petlesion.limits import OutOfLimitsError, Terminated, is_out_of_memory
 from petlesion.termination import Termination
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from petlesion.inference.plan import InferencePlan
-    from petlesion.inference.tiles import SlidingWindow
+    from petlesion.inference.tiles import SlidingWindow, Window
     from petlesion.volume import Index
 
 LOG = logging.getLogger(__name__)
@@ -150,6 +151,13 @@ class _Bench:
             sweep.sigmoid_()
         self.total += sweep
 
+    def windows(self) -> Iterator[Window]:
+        """The tiles of a sweep, as long as there is time."""
+        for window in self.tiling.windows():
+            if self.deadline.left_s <= 0:
+                raise _SweepCutError
+            yield window
+
     def lead(self, times: int) -> torch.Tensor:
         """The mean of `times` sweeps, as `EnsembleLead` has it, with the tiling's padding."""
         if self.averaging.mean == "probability":
@@ -257,13 +265,16 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
     if bench.compute.type == "cpu":
         network.float()  # convolutions that a GPU held as fp16; without autocast all must be of the tile's type
     axes = tuple(axis + 2 for axis in flip)
-    total = bench.current.zero_()
-    for count, window in enumerate(bench.tiling.windows(), start=1):
-        if bench.deadline.left_s <= 0:
-            raise _SweepCutError
+
+    @torch.inference_mode()  # a setting of each thread
+    def answer(window: Window) -> tuple[Window, torch.Tensor]:
         tile = bench.image[(slice(None), *window)][None].to(bench.compute, non_blocking=True)
         logit = _forward(network, torch.flip(tile, axes) if axes else tile)
-        logit = torch.flip(logit, axes) if axes else logit
+        return window, torch.flip(logit, axes) if axes else logit
+
+    total = bench.current.zero_()
+    answers = in_order(answer, bench.windows(), at_once(bench.tiling.patch_zyx, bench.compute))
+    for count, (window, logit) in enumerate(answers, start=1):
         total[window] += logit[0, 0].to(bench.store) * bench.importance
         bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
     return total

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import cc3d
 import numpy as np
 import torch
+from torch.nn import functional
 
 from petlesion.inference.body import Box
 from petlesion.inference.normalize import Normalization, Scaling, Scheme
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from petlesion.volume import Index, Triple
 
 CPU = torch.device("cpu")  # where inputs are prepared
+FAINT = 5e-5  # of a click's peak: a spline rings on for a dozen voxels around it, and windows there would change
 OUTSIDE_LOGIT = -30.0  # a probability of 1e-13: background, and finite
 
 
@@ -117,8 +119,13 @@ def _bring(
     np.copyto(work, channel[region.slices].transpose(axes), casting="same_kind")
     scaling.apply(work, _part(inside, region, axes))
     if not there.is_identity:
-        resample(work, there, place)
+        resample(work, there, place, _hushed if rule.scheme is Scheme.NONE else lambda slab: slab)
     return place
+
+
+def _hushed(slab: torch.Tensor) -> torch.Tensor:
+    """A part of a channel of clicks, or of another mask, without what is too faint to mean anything."""
+    return functional.hardshrink(slab, FAINT)
 
 
 def restore(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> NDArray[np.bool_]:

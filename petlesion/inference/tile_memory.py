@@ -111,19 +111,30 @@ class Recalling(nn.Module):
         super().__init__()
         self.network, self.computed, self.reused = network, 0, 0
         self._memory = memory
+        self._turn, self._under_way = threading.Condition(), set[bytes]()  # several threads ask at once
         self._identity = (weights_sha256, repr(network))  # the layers with their sizes, strides, slopes and kinds
         self.train(network.training)
 
     def forward(self, tile: torch.Tensor) -> torch.Tensor:
         """The network's answer to a tile."""
         key = self._key(tile)
-        found = self._memory.get(key)
-        if found is not None and found.shape == (1, 1, *tile.shape[2:]):
-            self.reused += 1
-            return torch.tensor(found, device=tile.device)
-        logit = self._answer(tile)
-        self.computed += 1
-        self._memory.put(key, logit.float().cpu().numpy())
+        with self._turn:
+            self._turn.wait_for(lambda: key not in self._under_way)  # of equal tiles one is computed
+            found = self._memory.get(key)
+            if found is not None and found.shape == (1, 1, *tile.shape[2:]):
+                self.reused += 1
+                return torch.tensor(found, device=tile.device)
+            self._under_way.add(key)
+        logit = None
+        try:
+            logit = self._answer(tile)
+        finally:
+            with self._turn:
+                if logit is not None:
+                    self.computed += 1
+                    self._memory.put(key, logit.float().cpu().numpy())
+                self._under_way.remove(key)
+                self._turn.notify_all()
         return logit
 
     def _answer(self, tile: torch.Tensor) -> torch.Tensor:

@@ -61,6 +61,34 @@ def test_slab_by_slab_a_convolution_stays_what_it_is(monkeypatch, layer, slab):
     torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
 
 
+@pytest.mark.parametrize("slab", [500, 1 << 22])
+@pytest.mark.parametrize("depth", [1, 2, 7, 8])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv3d(3, 8, 3, padding=1),
+        nn.Conv3d(5, 1, (3, 3, 3), stride=(1, 2, 1), padding=(1, 0, 1), bias=False),
+        nn.Conv3d(3, 4, (2, 1, 3), padding=(1, 0, 1)),
+    ],
+)
+def test_slices_computed_by_twos_are_what_they_are_one_by_one(monkeypatch, layer, depth, slab):
+    monkeypatch.setattr(cpu_layers, "SLAB_NUMBERS", slab)
+    monkeypatch.setattr(cpu_layers, "REGISTER_NUMBERS", 16)
+    found, expected = both(layer, noise(2, layer.in_channels, depth, 10, 8))
+    torch.testing.assert_close(found, expected, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.parametrize(("channels", "numbers"), [(8, 16), (4, 8)])
+def test_slices_are_computed_by_twos_where_half_a_register_would_be_idle(monkeypatch, channels, numbers):
+    monkeypatch.setattr(cpu_layers, "REGISTER_NUMBERS", numbers)
+    asked = []
+    monkeypatch.setattr(DirectConv3d, "_by_pairs", lambda self, *_: asked.append(self.out_channels))
+    with torch.inference_mode():
+        for n in (channels, channels + 1):
+            quicken(nn.Conv3d(3, n, 3, padding=1))(noise(1, 3, 6, 4, 4))
+    assert asked == [channels]
+
+
 @pytest.mark.parametrize("slab", [1, 500, 2000, 1 << 22])
 @pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 3, 3), (5, 3, 3)])
 def test_a_convolution_written_over_one_of_its_parts_stays_what_it_is(monkeypatch, kernel, slab):

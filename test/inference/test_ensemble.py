@@ -63,6 +63,14 @@ class Clock:
         self.time_s += 1.0
 
 
+@pytest.fixture(autouse=True, scope="module")
+def windows_one_by_one():
+    """Clocks, counts and failures of these networks are those of one thread; `test_side_by_side` has several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensemble, "at_once", lambda *_: 1)
+        yield
+
+
 def plan_of(folds=(0,), flips=((),), step=0.5):
     return InferencePlan(folds=folds, flips=flips, tile_step=step, reason="test")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from petlesion.inference.body import Box
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.preprocess import (
+    FAINT,
     OUTSIDE_LOGIT,
     PrepareError,
     nonzero_box,
@@ -17,6 +18,7 @@ from petlesion.inference.preprocess import (
     restore,
     restore_logit,
 )
+from petlesion.inference.resample import Resampling, resample
 from petlesion.inference.tile_memory import MemoryTiles
 from test.nnunet_reference import toy_dataset, toy_plans
 
@@ -180,3 +182,23 @@ def test_channels_that_were_prepared_before_are_found_and_others_are_not():
         recalled = prepared(*arguments, into=memory)
         assert recalled.tobytes() == prepared(*arguments).tobytes()
         assert len(memory.held) - before == n_new
+
+
+@pytest.mark.parametrize("clicked", [1.0, -1.0])
+def test_a_channel_of_clicks_loses_what_a_spline_leaves_far_away_and_nothing_else(clicked):
+    pet = np.random.default_rng(0).normal(size=(40, 41, 42)).astype(np.float32)
+    clicks = np.zeros_like(pet)
+    clicks[20, 20, 20] = clicked
+    clicks[0, 0, 0] = -clicked  # the range lets the spline swing below zero
+    finer = tuple(s / 2 for s in SPACING_MM)
+    plans = toy_plans((8, 8, 8), finer, (0, 1, 2), ("ZScoreNormalization", "NoNormalization"), (False, False))
+    found = prepare([pet, clicks], SPACING_MM, NnunetPlans.parse(plans, toy_dataset(("PET", "CLICKS"))))
+    there = Resampling(clicks.shape, (80, 82, 84), 3)
+    plain = np.empty(there.new_shape, np.float32)
+    resample(clicks, there, plain)
+    np.testing.assert_array_equal(found.array_czyx[1], np.where(np.abs(plain) > FAINT, plain, 0))
+    reached = np.argwhere(found.array_czyx[1][20:]) + [20, 0, 0]
+    assert 4 <= np.abs(reached - 40.5).max() <= 2 * 8  # voxels of the image are two of the network's each
+    resample((pet - pet.mean()) / pet.std(), there, plain)
+    np.testing.assert_allclose(found.array_czyx[0], plain, rtol=0, atol=1e-5)
+    assert (np.abs(found.array_czyx[0]) < FAINT).any()
