@@ -197,7 +197,7 @@ def test_a_channel_of_clicks_loses_what_a_spline_leaves_far_away_and_nothing_els
     plain = np.empty(there.new_shape, np.float32)
     resample(clicks, there, plain)
     np.testing.assert_array_equal(found.array_czyx[1], np.where(np.abs(plain) > FAINT, plain, 0))
-    reached = np.argwhere(found.array_czyx[1][20:]) + [20, 0, 0]
+    reached = np.argwhere(found.array_czyx[1][20:]) + np.array([20, 0, 0])
     assert 4 <= np.abs(reached - 40.5).max() <= 2 * 8  # voxels of the image are two of the network's each
     resample((pet - pet.mean()) / pet.std(), there, plain)
     np.testing.assert_allclose(found.array_czyx[0], plain, rtol=0, atol=1e-5)
