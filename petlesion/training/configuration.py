@@ -54,7 +54,7 @@ class SyntheticTraining:
 
     seed: int = 20260
     n_cases: int = 129
-    phantoms_per_map: int = 2
+    phantoms_per_map: int = 5
     n_validation: int = 5
     study_validation: int = 3
     study_repeats: int = 3
@@ -63,7 +63,7 @@ class SyntheticTraining:
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
-    tune: Schedule = field(default_factory=lambda: Schedule(5500, rate=1.5e-3, horizon=5700, bfloat16=True))
+    tune: Schedule = field(default_factory=lambda: Schedule(14000, rate=2e-3, horizon=14560, bfloat16=True))
     fold: Schedule = field(default_factory=lambda: Schedule(120, rate=2e-4, warmup=10, bfloat16=True))
     system: Schedule = field(default_factory=lambda: Schedule(2000, rate=2e-3, horizon=2200, bfloat16=True))
     system_fold: Schedule = field(default_factory=lambda: Schedule(120, rate=3e-4, warmup=10, bfloat16=True))
