@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -273,10 +274,11 @@ def _sweep(networks: Mapping[int, nn.Module], plan: InferencePlan, number: int, 
         return window, torch.flip(logit, axes) if axes else logit
 
     total = bench.current.zero_()
-    answers = in_order(answer, bench.windows(), at_once(bench.tiling.patch_zyx, bench.compute))
-    for count, (window, logit) in enumerate(answers, start=1):
-        total[window] += logit[0, 0].to(bench.store) * bench.importance
-        bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
+    n = at_once(bench.tiling.patch_zyx, bench.compute)
+    with closing(in_order(answer, bench.windows(), n)) as answers:
+        for count, (window, logit) in enumerate(answers, start=1):
+            total[window] += logit[0, 0].to(bench.store) * bench.importance
+            bench.observer(Progress(number + 1, len(plan.sweeps), count, bench.tiling.n_tiles))
     return total
 
 

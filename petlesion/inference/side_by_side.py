@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from petlesion.volume import Index
 
@@ -34,7 +34,7 @@ def at_once(window_zyx: Index, device: torch.device) -> int:
     return min(MOST_AT_ONCE, torch.get_num_threads())
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], n: int) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], n: int) -> Generator[Result]:
     """What `work` gives for each of the items, in their order; the next few are under way meanwhile.
 
     Args:
@@ -42,6 +42,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], n: int) -> I
         items: Read as they are needed, in the thread that asks for the results.
         n: How many are worked on at once; with 1 all is done in the calling thread.
 
+    Close it where the results are not read to their end: only then do the threads end and torch has its own again.
     Whatever `work` or `items` raise is raised here; what had not begun by then is left. Where another thread of the
     process does the same just now, all is done in the calling thread.
     """

@@ -155,6 +155,18 @@ def test_time_that_is_up_cuts_a_sweep(image):
 
 
 @pytest.mark.usefixtures("side_by_side")
+def test_a_sweep_that_its_reader_breaks_off_leaves_no_threads_and_all_of_torchs(image):
+    def broken(_):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as kept:  # and with it the frames in which the results were read
+        predict({0: Sums(0), 1: Sums(1)}, image, PATCH, PLAN, observer=broken)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("windows")]
+    assert torch.get_num_threads() == 2
+    assert kept.value
+
+
+@pytest.mark.usefixtures("side_by_side")
 def test_of_equal_tiles_that_are_asked_for_at_once_one_is_computed():
     plan = InferencePlan(folds=(0,), flips=((),), tile_step=0.5, reason="test")
     recalling = Recalling(Sums(0), "sha", MemoryTiles())
@@ -164,7 +176,6 @@ def test_of_equal_tiles_that_are_asked_for_at_once_one_is_computed():
     assert np.isfinite(answer.lead_zyx).all()
 
 
-@pytest.mark.usefixtures("side_by_side")
 def test_a_tile_whose_network_failed_can_be_asked_for_again():
     class Failing(nn.Module):
         def __init__(self):
