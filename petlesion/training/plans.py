@@ -23,6 +23,8 @@ NAMES = {"ct": "CT", "pet": "PET"}  # nnU-Net's, of channels that are normalised
 LABELS = {"background": 0, "lesion": 1}
 RESAMPLE = "resample_data_or_seg_to_shape"
 SMALL_PLANS = "petlesionSmallPlans"
+CT_CUT_HU = (-832.0627, 1127.7585)
+"""Where the plans of the public FDG studies cut the CT: lesions of few phantoms may leave lungs looking like fat."""
 
 Json = dict[str, Any]
 
@@ -75,12 +77,15 @@ def plans_json(network: SmallNetwork, lesion_values: Sequence[NDArray[np.float32
 
     Args:
         network: Its size and grid.
-        lesion_values: CT in HU and PET in SUV, each of the voxels inside lesions of the training set, (N,).
+        lesion_values: CT in HU and PET in SUV, each of the voxels inside lesions of the training set, (N,). The CT is
+            cut at `CT_CUT_HU` at the closest.
         name: Name of the data set.
     """
     values = (*lesion_values, np.zeros(1, np.float32))
     spacing = network.size.spacing_zyx_mm
-    data = DataStatistics(name, [intensity_properties(v) for v in values], spacing, (245.0, 100.0, 120.0))
+    intensities = [intensity_properties(v) for v in values]
+    intensities[0] = _cut_no_closer(intensities[0], CT_CUT_HU)
+    data = DataStatistics(name, intensities, spacing, (245.0, 100.0, 120.0))
     return plans_document(network.size, data, SMALL_PLANS, network.batch_size)
 
 
@@ -156,6 +161,12 @@ def intensity_properties(values: NDArray[np.float32]) -> dict[str, float]:
         "std": values.std(dtype=np.float64),
     }
     return {key: round(float(number), 6) for key, number in numbers.items()}
+
+
+def _cut_no_closer(properties: Mapping[str, float], cut: tuple[float, float]) -> dict[str, float]:
+    """The same statistics, where the two percentiles at which the channel is cut leave at least the range `cut`."""
+    low, high = min(properties["percentile_00_5"], cut[0]), max(properties["percentile_99_5"], cut[1])
+    return {**properties, "percentile_00_5": low, "percentile_99_5": high}
 
 
 def _resampling() -> Json:

@@ -14,6 +14,7 @@ from petlesion.recipes import ALLOULA, BASELINE
 from petlesion.schedule import NetworkSize
 from petlesion.training.plans import (
     CONFIGURATION,
+    CT_CUT_HU,
     DataStatistics,
     SmallNetwork,
     dataset_json,
@@ -40,6 +41,17 @@ def test_our_parser_reads_them():
     assert plans.spacing_zyx_mm == (4.0, 4.0, 4.0)
     assert [n.scheme for n in plans.normalizations] == [Scheme.CT, Scheme.CT, Scheme.NONE]
     assert plans.n_classes == 2
+
+
+def test_the_ct_is_cut_no_closer_than_the_public_plans_cut_it():
+    def cuts(ct_hu):
+        plans = plans_json(SmallNetwork(), (ct_hu, VALUES[1]), "toy")
+        found = NnunetPlans.parse(plans, dataset_json(4)).normalizations[0].intensity
+        return found.percentile_00_5, found.percentile_99_5
+
+    assert cuts(VALUES[0]) == CT_CUT_HU  # no lesion in lungs, nor in dense bone
+    low, high = cuts(np.linspace(-1000, 2000, 3001, dtype=np.float32))
+    assert (low, high) == pytest.approx((-985, 1985))
 
 
 def test_stock_nnunet_reads_them():
