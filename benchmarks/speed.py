@@ -6,10 +6,11 @@
 
 `whole-body` is 400x400x326 voxels of (2.0364, 2.0364, 3) mm, patch 192^3, step 0.5, one fold: 48 tiles without the body
 crop. `resampled` is 200x200x425 of (4.07, 4.07, 2) mm, patch 96^3, step 0.6, two folds: 245 tiles a fold. Both have
-networks of 8, 16, 32 and 32 features, whose masks follow the PET, and ten clicks of each kind. `full-size` is the case
-of `whole-body` with networks as published (102 million parameters, random weights), five folds and eight flips: for a
-GPU only. `toy` and `full-size-toy` are small, to try the command out. `growth` is petlesion alone, with the shipped
-weights, one fold without flips, on 9, 26, 52, 106 and 160 million voxels. On a machine with a GPU both sides use it.
+networks of 8, 16, 32 and 32 features, whose masks follow the PET, and ten clicks of each kind. `long-body` is
+`whole-body` on 400x400x1000 voxels, for its memory. `full-size` is the case of `whole-body` with networks as published
+(102 million parameters, random weights), five folds and eight flips: for a GPU only. `toy` and `full-size-toy` are
+small, to try the command out. `growth` is petlesion alone, with the shipped weights, one fold without flips, on 9, 26,
+52, 106 and 160 million voxels. On a machine with a GPU both sides use it.
 
 Wall seconds, CPU seconds and peak memory are those of the whole process, as its parent sees them; `load` is the
 machine's load average before each. Where other work runs on the machine, the CPU seconds and the ratios of one run are
@@ -88,6 +89,7 @@ class Setting:
 SETTINGS = {
     "whole-body": Setting(1, (400, 400, 326), (2.0364, 2.0364, 3.0), Tracer.FDG, (192, 192, 192), 0.5, (0,)),
     "resampled": Setting(2, (200, 200, 425), (4.07, 4.07, 2.0), Tracer.PSMA, (96, 96, 96), 0.6, (0, 1)),
+    "long-body": Setting(1, (400, 400, 1000), (2.0364, 2.0364, 3.0), Tracer.FDG, (192, 192, 192), 0.5, (0,)),
     "full-size": Setting(
         1,
         (400, 400, 326),
