@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petlesion.challenge import ReadOptions, read_files
+from petlesion.challenge import read_files
 from petlesion.dicom.cases import read_dicom_study
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import Limits
 from petlesion.metrics import dice
 from petlesion.pipeline import segment
+from petlesion.read_options import ReadOptions
 
 IN_BODY_HU = -500.0
 

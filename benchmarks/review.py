@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from petlesion.challenge import ReadOptions, read_files
+from petlesion.challenge import read_files
 from petlesion.clicks import Clicks
 from petlesion.entry import open_store
 from petlesion.options import add_run_options, run_options
 from petlesion.pipeline import segment
+from petlesion.read_options import ReadOptions
 from petlesion.review.engine import Engine
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from petlesion.case import CaseError, PetCtCase, Tracer
-    from petlesion.challenge import ReadOptions
     from petlesion.clicks import Clicks
     from petlesion.dicom.wishes import DicomWishes
     from petlesion.images import OutputError
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from petlesion.lesions import Lesion, LesionMask
     from petlesion.library import read_case, segment, write_mask, write_reports
     from petlesion.limits import Limits, OutOfLimitsError, UsageError
+    from petlesion.read_options import ReadOptions
     from petlesion.result import Result
     from petlesion.volume import Grid, Volume
 

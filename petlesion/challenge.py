@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Grand-Challenge sockets: where a case lies and where its mask goes. The only slugs in the code.
-
-A case is a folder with `images/ct/<uuid>.mha`, `images/pet/<uuid>.mha` and `lesion-clicks.json`. Newer phases
-add `inputs.json`: where it is there, it says where the sockets lie.
-"""
+"""The Grand-Challenge contract: a case is read from its sockets, and its mask goes to its own."""
 
 from __future__ import annotations
 
@@ -11,28 +7,26 @@ import errno
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from petlesion.case import Admission, CaseError, admit, finite
 from petlesion.click_file import is_there, read_clicks
-from petlesion.clicks import Clicks, ParsedClicks, PointsUnit, admit_clicks
+from petlesion.clicks import Clicks, ParsedClicks, admit_clicks
 from petlesion.dicom.sniff import holds_dicom
-from petlesion.dicom.wishes import DicomWishes
 from petlesion.drafts import draft_folder
 from petlesion.images import (
     OutputError,
     image_stem,
-    image_suffix,
     printable,
     read_image,
     reason,
     shown,
     write_mask,
 )
-from petlesion.listing import LISTING, Listing, Socket
+from petlesion.read_options import AS_USUAL, ReadOptions
 from petlesion.report_file import report_at_hand
+from petlesion.sockets import CT, PET, find_files, fixed_files, one_image
 
 if TYPE_CHECKING:
     from petlesion.volume import Volume
@@ -41,38 +35,8 @@ MASK_SLUG = "tumor-lesion-segmentation"
 REPORT = "report.json"
 AUTOPET_III_MASK_SLUG = "automated-petct-lesion-segmentation"  # for --slug
 
-CT = Socket("CT", ("ct", "ct-image"), "images/ct")
-PET = Socket("PET", ("pet", "pet-image"), "images/pet")
-CLICKS = Socket("clicks", ("lesion-clicks", "tumor-lesion-clicks"), "lesion-clicks.json")
 
-
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
-    """How lenient the reading of a case is.
-
-    Attributes:
-        strict: Refuse a broken file of clicks instead of going on without clicks.
-        assume_suv: Take the PET as SUV although its values do not look so.
-        points_unit: Unit of the clicks' positions.
-        dicom: What the user says about DICOM images.
-    """
-
-    strict: bool = False
-    assume_suv: bool = False
-    points_unit: PointsUnit = "voxels"
-    dicom: DicomWishes = DicomWishes()  # noqa: RUF009 - a frozen value
-
-
-@dataclass(frozen=True, slots=True)
-class CaseFiles:
-    """Where the sockets of one case lie: two folders with one image or DICOM image set each, and the file of clicks."""
-
-    ct_dir: Path
-    pet_dir: Path
-    clicks: Path
-
-
-def read_case(input_dir: Path, options: ReadOptions = ReadOptions()) -> Admission:
+def read_case(input_dir: Path, options: ReadOptions = AS_USUAL) -> Admission:
     """Read and admit the case in a folder of sockets.
 
     Raises:
@@ -108,10 +72,7 @@ def read_files(ct_file: Path, pet_file: Path, clicks_file: Path | None, options:
     return admit(image_stem(ct_file), ct, pet, points, assume_suv=options.assume_suv, points_unit=options.points_unit)
 
 
-def read_pet(
-    input_dir: Path,
-    options: ReadOptions = ReadOptions(),
-) -> tuple[str, Volume, Clicks, tuple[str, ...]]:
+def read_pet(input_dir: Path, options: ReadOptions = AS_USUAL) -> tuple[str, Volume, Clicks, tuple[str, ...]]:
     """What a mask of last resort needs, where the case as a whole was refused: the PET, whatever its unit.
 
     Returns:
@@ -123,7 +84,7 @@ def read_pet(
     try:
         files = find_files(input_dir)
     except CaseError:
-        files = _fixed_files(input_dir)
+        files = fixed_files(input_dir)
     if holds_dicom(files.pet_dir):
         from petlesion.dicom.cases import read_set_pet  # noqa: PLC0415 - other cases do without pydicom
 
@@ -137,41 +98,6 @@ def read_pet(
     points = read_clicks(files.clicks) if is_there(files.clicks) else ParsedClicks()
     admitted = admit_clicks(points, pet.grid, options.points_unit)
     return name, pet, admitted.clicks, repairs + admitted.warnings
-
-
-def find_files(input_dir: Path) -> CaseFiles:
-    """Where the sockets lie: as `inputs.json` says, else at their fixed paths.
-
-    Raises:
-        CaseError: When `inputs.json` is broken or lacks CT or PET.
-    """
-    if not is_there(input_dir / LISTING):
-        return _fixed_files(input_dir)
-    listing = Listing.read(input_dir / LISTING)
-    clicks = listing.find(CLICKS) or input_dir / CLICKS.path
-    return CaseFiles(listing.find_needed(CT), listing.find_needed(PET), clicks)
-
-
-def one_image(folder: Path, what: str) -> Path:
-    """The one image in a socket's folder; hidden files and files of other kinds do not count.
-
-    Raises:
-        CaseError: When there is none, or more than one.
-    """
-    try:
-        names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    except (OSError, ValueError) as error:
-        raise CaseError(
-            f"the {what} lies alone in its folder; {shown(folder)} cannot be read: {reason(error)}"
-        ) from None
-    images = [name for name in names if image_suffix(Path(name))]
-    if len(images) != 1:
-        found = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "nothing"
-        raise CaseError(
-            f"the {what} lies alone in its folder; {shown(folder)} holds {len(images) or 'no'} images: "
-            f"{printable(found)}; leave exactly one there"
-        )
-    return folder / images[0]
 
 
 def check_output(output_dir: Path, slug: str = MASK_SLUG) -> tuple[str, ...]:
@@ -240,10 +166,6 @@ def _remove_others(path: Path) -> None:
         raise OutputError(
             f"{shown(path.parent)} must hold one mask; others cannot be removed: {reason(error)}"
         ) from error
-
-
-def _fixed_files(input_dir: Path) -> CaseFiles:
-    return CaseFiles(input_dir / CT.path, input_dir / PET.path, input_dir / CLICKS.path)
 
 
 def _mask_folder(output_dir: Path, slug: str) -> Path:

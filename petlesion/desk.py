@@ -7,15 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from petlesion.challenge import (
-    MASK_SLUG,
-    ReadOptions,
-    check_output,
-    read_case,
-    read_files,
-    read_pet,
-    write_result,
-)
+from petlesion.challenge import MASK_SLUG, check_output, read_case, read_files, read_pet, write_result
 from petlesion.clicks import Clicks
 from petlesion.images import SUFFIXES, OutputError, image_stem, image_suffix, shown, write_mask
 from petlesion.report_file import write_report
@@ -25,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from petlesion.case import Admission, PetCtCase
+    from petlesion.read_options import ReadOptions
 
 LastResort = tuple[str, Volume, Clicks, tuple[str, ...]]  # name, PET in SUV, clicks on it, warnings
 

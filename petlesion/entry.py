@@ -30,6 +30,7 @@ from petlesion.pipeline import segment
 from petlesion.progress import ProgressLine
 from petlesion.report import fallback_report, report_of
 from petlesion.termination import Termination, sigterm_raises
+from petlesion.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +154,7 @@ def _process(options: RunOptions, desk: Desk, store: ModelStore | None, observer
     report = report_of(result, case_name=admission.case.name, recipe_name=options.recipe.name, warnings=warnings)
     report |= {"dicom": admission.origin} if admission.origin else {}
     path = desk.write(result.mask, admission.case.name, report, admission.case)
-    sentence = f"{len(result.lesions)} lesions, {report['tmtv_ml']:.1f} ml in all: {shown(path)}"
+    sentence = f"{counted(len(result.lesions), 'lesion')}, {report['tmtv_ml']:.1f} ml in all: {shown(path)}"
     LOG.info("%s", sentence)
     if memory is not None:
         counts = [stage.tiles for stage in result.stages if stage.tiles]

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from petlesion.case import Admission, CaseError
-from petlesion.challenge import ReadOptions, read_files
+from petlesion.challenge import read_files
 from petlesion.clicks import Clicks, admit_clicks
 from petlesion.images import shown
 from petlesion.images import write_mask as write_image_of_mask
 from petlesion.limits import Limits, UsageError
+from petlesion.read_options import ReadOptions
 from petlesion.recipes import RECIPES
 
 if TYPE_CHECKING:

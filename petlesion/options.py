@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from petlesion.case import Tracer
-from petlesion.challenge import MASK_SLUG, ReadOptions
+from petlesion.challenge import MASK_SLUG
 from petlesion.dicom.moments import parse_given
 from petlesion.dicom.wishes import DECAY_CORRECTIONS, DicomWishes
 from petlesion.limits import Depth, Device, Limits
+from petlesion.read_options import ReadOptions
 from petlesion.recipes import RECIPES
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import numpy as np
 
 from petlesion.lesions import LesionMask, measure_lesions, tmtv_ml
 from petlesion.volume import GridError, Triple, Volume
+from petlesion.words import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,5 +152,4 @@ def _draw(axes: Axes, view: Projection) -> None:
 
 def _headline(pet_suv: Volume, mask: Volume) -> str:
     lesions = measure_lesions(LesionMask.of(mask.array_zyx != 0, mask.grid), pet_suv)
-    count = f"{len(lesions)} lesion{'' if len(lesions) == 1 else 's'}"
-    return f"{count}, {tmtv_ml(lesions):.1f} ml"
+    return f"{counted(len(lesions), 'lesion')}, {tmtv_ml(lesions):.1f} ml"

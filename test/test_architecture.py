@@ -16,11 +16,12 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 
 # A module may import from its own layer and from those that stand before it. A new module gets a place here.
 LAYERS = (
-    {"__init__", "document", "volume", "clicks"},
+    {"__init__", "document", "volume", "words", "clicks"},
     {"case", "components", "extent", "lesions", "limits", "termination", "drafts", "report_file", "images", "itk"}
     | {"listing", "metaimage", "layouts"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}
-    | {"click_file", "dicom", "fallback", "picture", "table", "scores", "summary", "ranking", "chart", "scribbles"},
+    | {"click_file", "read_options", "sockets", "dicom", "fallback", "picture", "table", "scores", "summary"}
+    | {"ranking", "chart", "scribbles"},
     {"recipe", "recipes", "schedule"},
     {"inference"},
     {"training"},

@@ -16,9 +16,7 @@ from petlesion.case import CaseError
 from petlesion.challenge import (
     AUTOPET_III_MASK_SLUG,
     MASK_SLUG,
-    ReadOptions,
     check_output,
-    one_image,
     read_case,
     read_clicks,
     read_files,
@@ -28,6 +26,8 @@ from petlesion.challenge import (
 from petlesion.clicks import Clicks, ParsedClicks, clicks_to_json
 from petlesion.images import ImageError, OutputError, read_image
 from petlesion.itk import to_image
+from petlesion.read_options import ReadOptions
+from petlesion.sockets import one_image
 from petlesion.volume import Grid, Volume
 
 GRID = Grid((10, 8, 6), (4.0, 4.0, 3.0), (-20.0, -16.0, 100.0))

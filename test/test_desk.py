@@ -8,10 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from petlesion.challenge import ReadOptions
 from petlesion.desk import FileDesk, SocketDesk
 from petlesion.images import OutputError, read_image
 from petlesion.lesions import measure_lesions
+from petlesion.read_options import ReadOptions
 from petlesion.report import mask_report
 
 

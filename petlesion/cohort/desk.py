@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from petlesion.case import Admission, PetCtCase
-    from petlesion.challenge import ReadOptions
     from petlesion.cohort.cases import CohortCase
     from petlesion.desk import LastResort
     from petlesion.outcome import Ending
+    from petlesion.read_options import ReadOptions
     from petlesion.volume import Volume
 
 HIGHEST = 260  # pixels of a thumbnail

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from petlesion import __version__
-from petlesion.challenge import find_files
 from petlesion.entry import needed_roles
 from petlesion.images import reason
 from petlesion.listing import LISTING
+from petlesion.sockets import find_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element
 
 from petlesion.page.markup import page, tag
 from petlesion.report import NOTICE
+from petlesion.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,7 +84,7 @@ def _card(record: Record) -> Element:
     parts = [tag("b", record.case), *(tag("span", line) for line in _figures(row))]
     if row["warnings"]:
         count = len(row["warnings"].split(" | "))
-        parts.append(tag("span", f"{count} warning{'' if count == 1 else 's'}", class_="doubt"))
+        parts.append(tag("span", counted(count, "warning"), class_="doubt"))
     if picture is not None:
         size = {"width": str(picture.width), "height": str(picture.height)}
         parts.insert(0, tag("img", src=picture.address, alt=f"Projection of {record.case}", loading="lazy", **size))
@@ -92,7 +93,7 @@ def _card(record: Record) -> Element:
 
 def _figures(row: Mapping[str, Any]) -> Iterable[str]:
     count = row["n_lesions"]
-    yield f"{row['tracer'] or 'tracer not asked for'}, {count} lesion{'' if count == 1 else 's'}"
+    yield f"{row['tracer'] or 'tracer not asked for'}, {counted(count, 'lesion')}"
     if count:
         yield f"TMTV {row['tmtv_ml']:.1f} ml, SUVmax {row['suv_max']:.1f}"
 

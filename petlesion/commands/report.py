@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from petlesion.limits import UsageError
+from petlesion.words import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
     lesions = measure_lesions(mask, pet)
     report = mask_report(lesions, case_name=arguments.name or image_stem(arguments.mask))
     write_folder(arguments.out, report, draw(pet, ct, mask))
-    print(f"{len(lesions)} lesions, {report['tmtv_ml']:.1f} ml in all: {arguments.out / 'report.html'}")
+    print(f"{counted(len(lesions), 'lesion')}, {report['tmtv_ml']:.1f} ml in all: {arguments.out / 'report.html'}")
     return 0
 
 

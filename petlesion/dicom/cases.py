@@ -11,17 +11,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from petlesion.case import Admission, CaseError, admit, finite
-from petlesion.challenge import CT, PET, one_image
 from petlesion.click_file import is_there, read_clicks
 from petlesion.clicks import Clicks, ParsedClicks, admit_clicks
 from petlesion.dicom.intake import Reading, read_ct_folder, read_pet_folder, read_rescaled_pet, read_study
 from petlesion.dicom.sniff import holds_dicom
 from petlesion.images import image_stem, read_image, shown
+from petlesion.sockets import CT, PET, one_image
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from petlesion.challenge import CaseFiles, ReadOptions
+    from petlesion.read_options import ReadOptions
+    from petlesion.sockets import CaseFiles
     from petlesion.volume import Volume
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from petlesion.page.markup import Child, tag
+from petlesion.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -170,7 +171,7 @@ def _faults(report: Mapping[str, Any]) -> Iterable[str]:
 def _stage(stage: Mapping[str, Any]) -> list[tuple[str, str]]:
     model, plan = stage["model"], stage["plan"]
     done, planned = len(stage["sweeps_done"]), stage["sweeps_planned"]
-    sweeps = f"{_counted(len(plan['folds']), 'fold')}, {_counted(len(plan['flips']), 'flip')}"
+    sweeps = f"{counted(len(plan['folds']), 'fold')}, {counted(len(plan['flips']), 'flip')}"
     return [
         ("Sweeps", f"{done} of {planned}: {sweeps}, tile step {plan['tile_step']:g}"),
         ("Reason", str(plan["reason"])),
@@ -178,10 +179,6 @@ def _stage(stage: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Licence", str(model["licence"])),
         ("Weights", ", ".join(f"{one['file']} ({one['sha256'][:12]})" for one in model["weights"])),
     ]
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _words(key: str) -> str:

@@ -20,6 +20,7 @@ from petlesion.outcome import sentence_of
 from petlesion.report import lesion_figures
 from petlesion.review.session import Click, History, PackedMask, Snapshot, clicks_of
 from petlesion.termination import Termination, sigterm_raises
+from petlesion.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -231,8 +232,8 @@ class Room:
         with self._lock:
             self._show(history.then(snapshot) if history else History(snapshot))
             self.seconds, self.tiles, self.progress = time.monotonic() - arrived_s, tiles, 1.0
-        LOG.info("%d clicks, %d lesions; %.1f s, %d tiles computed, %d reused", len(clicks), len(answer.lesions),
-                 self.seconds, *tiles)  # fmt: skip
+        LOG.info("%s, %s; %.1f s, %d tiles computed, %d reused", counted(len(clicks), "click"),
+                 counted(len(answer.lesions), "lesion"), self.seconds, *tiles)  # fmt: skip
 
     def _save(self, snapshot: Snapshot, done: Future[tuple[str, ...]]) -> None:
         if not done.set_running_or_notify_cancel():

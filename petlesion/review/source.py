@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from petlesion.challenge import find_files, read_case, read_files
+from petlesion.challenge import read_case, read_files
+from petlesion.sockets import find_files
 
 if TYPE_CHECKING:
     from petlesion.case import Admission
-    from petlesion.challenge import ReadOptions
     from petlesion.dicom_out.series import SourceSeries
+    from petlesion.read_options import ReadOptions
 
 
 @dataclass(frozen=True, slots=True)

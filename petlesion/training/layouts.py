@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from petlesion.case import CaseError, Tracer
-from petlesion.challenge import find_files, one_image
 from petlesion.itk import grid_of
 from petlesion.layouts import autopet_pair, image_named, nnunet_pairs
+from petlesion.sockets import find_files, one_image
 from petlesion.volume import GridError
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from petlesion.case import CaseError
-from petlesion.challenge import ReadOptions, read_files
+from petlesion.challenge import read_files
 from petlesion.drafts import staged
 from petlesion.images import read_image
 from petlesion.inference.channels import draw_channels
 from petlesion.inference.preprocess import nonzero_box
 from petlesion.itk import to_image
+from petlesion.read_options import ReadOptions
 from petlesion.simulate import N_CLICKS, click_mask, hot_background
 from petlesion.training.layouts import DataError
 

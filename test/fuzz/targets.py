@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from petlesion.case import CaseError
-from petlesion.challenge import CLICKS, CT, PET
 from petlesion.clicks import Clicks, ClicksError, admit_clicks, clicks_to_json, parse_clicks
 from petlesion.images import read_image
 from petlesion.inference.architectures import network_from_plans
@@ -23,6 +22,7 @@ from petlesion.inference.manifest import WeightsError, parse_json, parse_manifes
 from petlesion.inference.monai_plans import MonaiPlans
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.listing import Listing
+from petlesion.sockets import CLICKS, CT, PET
 from petlesion.table import ReportError, lesion_table, parse_report
 from petlesion.volume import Grid
 

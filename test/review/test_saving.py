@@ -12,10 +12,10 @@ import pydicom
 import pytest
 
 from petlesion.case import Admission, PetCtCase
-from petlesion.challenge import ReadOptions
 from petlesion.dicom_out.series import SeriesError
 from petlesion.images import OutputError, read_image
 from petlesion.lesions import LesionMask, measure_lesions
+from petlesion.read_options import ReadOptions
 from petlesion.report import mask_report
 from petlesion.review.saving import Folder
 from petlesion.review.session import Answer, Click, PackedMask, Snapshot

@@ -17,12 +17,13 @@ import numpy as np
 import pytest
 
 from petlesion.case import Tracer, admit
-from petlesion.challenge import ReadOptions, read_case
+from petlesion.challenge import read_case
 from petlesion.click_file import read_clicks
 from petlesion.images import read_image
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import Limits
 from petlesion.pipeline import segment
+from petlesion.read_options import ReadOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 300  # machines may be slow

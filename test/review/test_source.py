@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from petlesion.case import CaseError
-from petlesion.challenge import ReadOptions
+from petlesion.read_options import ReadOptions
 from petlesion.review.source import Source
 
 

@@ -6,8 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from petlesion.challenge import ReadOptions, read_files
+from petlesion.challenge import read_files
 from petlesion.inference.monai_inputs import prepare_monai
+from petlesion.read_options import ReadOptions
 from petlesion.training.monai_case import SPOTS, MonaiCase, _spots, mapped, stage_plans
 from test.training.toy_studies import CENTRES, SPACING_MM, TOY_AHAMED, TOY_SAFDARI, ball
 
