@@ -42,9 +42,8 @@ class SyntheticTraining:
         n_folds: Networks of an ensemble; each leaves out another share of the cases.
         network: The segmentation network.
         pretrain: Both tracers together, unless the training starts from given weights.
-        tune: Each network of a tracer, from there.
-        n_tunes: Networks of a tracer, alike but for the order of their batches.
-        fold: Each fold, from one of its tracer's networks in turn, down to a rate of zero.
+        tune: Each tracer, from there.
+        fold: Each fold, from its tracer's network, down to a rate of zero.
         system: Each ensemble of the systems beside mesbah, from scratch.
         system_fold: Each fold of these, from there.
         sampling: How patches are drawn.
@@ -64,8 +63,7 @@ class SyntheticTraining:
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
-    tune: Schedule = field(default_factory=lambda: Schedule(14000, rate=2e-3, horizon=14560, bfloat16=True))
-    n_tunes: int = 2
+    tune: Schedule = field(default_factory=lambda: Schedule(17000, rate=2e-3, horizon=17680, bfloat16=True))
     fold: Schedule = field(default_factory=lambda: Schedule(120, rate=2e-4, warmup=10, bfloat16=True))
     system: Schedule = field(default_factory=lambda: Schedule(2000, rate=2e-3, horizon=2200, bfloat16=True))
     system_fold: Schedule = field(default_factory=lambda: Schedule(120, rate=3e-4, warmup=10, bfloat16=True))

@@ -139,14 +139,6 @@ class Learner:
             return generalized_dice_focal(output, truth)
         return deep_supervision(output, truth)
 
-    def wrongly_called(self, output: Any, target: torch.Tensor) -> list[float]:  # noqa: ANN401 - as that of `loss`
-        """Voxels of each patch that count as lesion and are none, shares of them summed; as `loss` takes both."""
-        first = output if isinstance(output, torch.Tensor) else output[0]
-        first = (first[:, 0] if first.ndim > target.ndim else first).detach().float()
-        lead = first[:, 0] if self.member.network is not None and first.shape[1] == 1 else first[:, 1] - first[:, 0]
-        excess = (torch.sigmoid(lead) - target[:, 0]).clamp_min(0)
-        return [float(one) for one in excess.sum((1, 2, 3))]
-
     def lead(self, network: nn.Module, image: torch.Tensor) -> torch.Tensor:
         """By how much lesion leads, (B, Z, Y, X) along the network's axes; the network is in evaluation mode."""
         if self.member.network is not None:

@@ -13,7 +13,6 @@ import torch
 from petlesion.training.augment import coarse_dropout, flip, vary_intensity
 from petlesion.training.cases import HALF
 from petlesion.training.guidance import PatchClicks, draw_guidance
-from petlesion.training.hard_places import HardPlaces
 from petlesion.training.organ_head import UNKNOWN
 from petlesion.training.own_statistics import SliceSums
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from petlesion.inference.normalize import Intensity
     from petlesion.recipe import HeatmapRule
     from petlesion.training.cases import TrainingCase
-    from petlesion.training.hard_places import Place
     from petlesion.volume import Index, Triple
 
 N_CLICKS = 10
@@ -45,8 +43,6 @@ class Sampling:
         hot_share: Share of the other patches around a background click: the uptake that is mistaken for tumour.
         edge_share: Share of the others at the image's faces, edges and corners: tiles lie there, and air that looks
             odd.
-        hard_share: Share of the other patches drawn again where the network has called much a lesion that is none; it
-            takes effect where `Patches.learn_from` is told of errors.
         without_clicks: Share of patches without any click.
         scanners_mm: Voxel sizes (z, y, x) of scanners whose heatmaps are drawn in half of the patches: the width of a
             click is given in the scanner's voxels. Empty: always the case's own.
@@ -64,7 +60,6 @@ class Sampling:
     large_share: float = 0.0
     hot_share: float = 0.25
     edge_share: float = 0.0
-    hard_share: float = 0.0
     without_clicks: float = 0.15
     scanners_mm: tuple[Triple, ...] = ()
     spacing_mm: float = 4.0
@@ -91,28 +86,13 @@ class Patches:
     sampling: Sampling
 
     @cached_property
-    def _with_lesions(self) -> list[int]:
-        """Numbers of the cases that have lesions."""
-        return [number for number, case in enumerate(self.cases) if len(case.spots_zyx)]
+    def _with_lesions(self) -> list[TrainingCase]:
+        return [case for case in self.cases if len(case.spots_zyx)]
 
     @cached_property
     def _sums(self) -> dict[int, SliceSums]:
         """Of each case that was asked for, by its identity: the cases live as long as this does."""
         return {}
-
-    @cached_property
-    def _hard(self) -> HardPlaces:
-        return HardPlaces()
-
-    @cached_property
-    def _last(self) -> list[Place]:
-        """Where the patches of the last batch lie."""
-        return []
-
-    def learn_from(self, errors: Sequence[float]) -> None:
-        """Take in how many voxels of each patch of the last batch were wrongly called lesion."""
-        for place, error in zip(self._last, errors, strict=True):
-            self._hard.tell(place, error)
 
     def batch(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch: CT, PET and clicks, float32 (B, 3, Z, Y, X), and the targets, float32 (B, 2, Z, Y, X).
@@ -121,7 +101,6 @@ class Patches:
         """
         size = self.sampling.batch_size
         n_lesion = int(size * self.sampling.lesion_share + rng.random())  # the share on average, where it is no whole
-        self._last.clear()
         pairs = [self._patch(rng, around_lesion=i < n_lesion) for i in range(size)]
         images = torch.from_numpy(np.stack([image for image, _ in pairs]))
         targets = np.stack([target for _, target in pairs]).astype(np.float32)
@@ -129,21 +108,16 @@ class Patches:
         return images, torch.from_numpy(targets)
 
     def _patch(self, rng: np.random.Generator, *, around_lesion: bool) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        again = None if around_lesion else self._again(rng)
-        numbers = (self._with_lesions if around_lesion else None) or range(len(self.cases))
-        number = again[0] if again else numbers[int(rng.integers(len(numbers)))]
-        case = self.cases[number]
+        cases = (self._with_lesions if around_lesion else self.cases) or self.cases
+        case = cases[int(rng.integers(len(cases)))]
         n_tumor, n_background = draw_counts(rng, self.sampling.without_clicks)
         physician = rng.integers(len(case.tumor_zyx))
         tumor = case.tumor_zyx[physician][:n_tumor]
         background = case.background_zyx[physician][:n_background]
-        if again:
-            corner = np.array(again[1])
-        elif around_lesion and len(case.spots_zyx):
+        if around_lesion and len(case.spots_zyx):
             corner = self._around(self._lesion_voxel(case, rng), case, rng)
         else:
             corner = self._elsewhere(case, case.background_zyx[physician], rng)
-        self._last.append((number, (int(corner[0]), int(corner[1]), int(corner[2]))))
         image, target = cut(case, corner, self.sampling.patch_zyx, self._ct_shift(rng))
         if case.mask_zyx is None:
             suv = np.maximum(image[1] * np.float32(self.pet.std) + np.float32(self.pet.mean), 0)
@@ -157,11 +131,6 @@ class Patches:
             mean, spread = self._own_statistics(case, rng)
             image[1] = (image[1] - np.float32(mean)) / np.float32(spread)
         return flip(image, target, rng) if self.sampling.augment else (image, target)
-
-    def _again(self, rng: np.random.Generator) -> Place | None:
-        """A hard place, in the share of draws that is for them."""
-        share = self.sampling.hard_share
-        return self._hard.draw(rng) if share and rng.random() < share else None
 
     def _own_statistics(self, case: TrainingCase, rng: np.random.Generator) -> tuple[float, float]:
         """Mean and spread of the PET of an image that holds the case, in the units of the case's channel."""

@@ -144,21 +144,9 @@ def run_stage(
     observer = _Curve(ground.work / f"{name}.csv", network, learner, fixed, path.with_suffix(".part"))
     rng = np.random.default_rng([ground.config.seed, sum(name.encode())])
     patches = ground.patches(ground.weighted(cases[0]), learner.patch_zyx, z_score=learner.z_scores_pet)
-    train(network, lambda rng: learner.view(patches.batch(rng)), _told(learner, patches), schedule, rng, observer)
+    train(network, lambda rng: learner.view(patches.batch(rng)), learner.loss, schedule, rng, observer)
     torch.save(bare_state(network), path)
     return bare_state(network)
-
-
-def _told(learner: Learner, patches: Patches) -> Callable[[Any, torch.Tensor], torch.Tensor]:
-    """The learner's loss; on the way the patches are told of errors, where they are drawn by them."""
-    if not patches.sampling.hard_share:
-        return learner.loss
-
-    def loss(output: Any, target: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - a tensor, or several
-        patches.learn_from(learner.wrongly_called(output, target))
-        return learner.loss(output, target)
-
-    return loss
 
 
 def bare_state(network: nn.Module) -> dict[str, torch.Tensor]:

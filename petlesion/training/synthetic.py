@@ -97,24 +97,13 @@ def _train_segmentation(
         role = tracer.lower()
         learner = _learner(ground, role)
         seen, unseen = (ground.cases(sources) for sources in split_sources(config, real, tracer))
-        start = _start(ground, real, role)
-        tuned = [
-            run_stage(ground, learner, name, start, (seen, unseen), config.tune)
-            for name in _tunes(role, config.n_tunes)
-        ]
+        tuned = run_stage(ground, learner, role, _start(ground, real, role), (seen, unseen), config.tune)
         states = {}
         for fold, left_out in enumerate(patient_folds(seen, config.n_folds)):
             own = {source: case for source, case in seen.items() if source not in left_out}
-            state = run_stage(
-                ground, learner, f"{role}_fold_{fold}", tuned[fold % len(tuned)], (own, unseen), config.fold
-            )
+            state = run_stage(ground, learner, f"{role}_fold_{fold}", tuned, (own, unseen), config.fold)
             states[fold] = shifted(lesion_rows(state), config.logit_shift)
         write_model(out, _entry(role, "nnunet", ("ct", "pet", "clicks"), config, real), states, *documents)
-
-
-def _tunes(role: str, n: int) -> list[str]:
-    """Names of the stages that tune a tracer's networks; each name gives its batches another seed."""
-    return [role, *(f"{role}_again_{i}" for i in range(1, n))]
 
 
 def _start(ground: Ground, real: RealData, role: str) -> State:

@@ -103,31 +103,6 @@ def test_every_batch_holds_its_share_of_lesion_patches(case):
     assert 0.5 < second.mean() < 1  # and anything from any of them
 
 
-def test_patches_come_back_to_where_much_was_wrongly_called(case):
-    source = patches(case, lesion_share=0.0, hard_share=1.0, batch_size=1, augment=False)
-    rng = np.random.default_rng(0)
-    _, hard = source.batch(rng)
-    source.learn_from([30.0])
-    for _ in range(3):
-        _, again = source.batch(rng)
-        assert (again == hard).all()
-        source.learn_from([30.0])
-    source.batch(rng)
-    source.learn_from([0.0])  # learned
-    _, other = source.batch(rng)
-    assert (other != hard).any()
-
-
-def test_a_patch_around_a_lesion_is_no_draw_of_hard_places(case):
-    source = patches(case, lesion_share=1.0, hard_share=1.0, batch_size=1, augment=False)
-    plain = patches(case, lesion_share=1.0, batch_size=1, augment=False)
-    rng, same = np.random.default_rng(0), np.random.default_rng(0)
-    for _ in range(3):
-        (image, _), (expected, _) = source.batch(rng), plain.batch(same)
-        assert (image == expected).all()
-        source.learn_from([30.0])
-
-
 def test_a_share_that_is_no_whole_number_of_patches_is_met_on_average(case):
     healthy = replace(case, spots_zyx=np.zeros((0, 3), np.int64), organs_zyx=np.full_like(case.organs_zyx, UNKNOWN))
     source = replace(patches(case, lesion_share=0.25), cases=[healthy] * 50 + [case])

@@ -123,33 +123,3 @@ def test_lesion_tracer_learns_its_own_organs():
     expected = ["brain", "head glands", "head glands", "stomach"]
     assert own[0, 1, 0, 0].tolist() == [0, *(1 + organs.index(name) for name in expected), 0, UNKNOWN]
     assert one.n_organs == 11
-
-
-@EVERY
-def test_what_is_wrongly_called_is_counted(recipe, stage, member):
-    small = SMALL[recipe.name, member.role]
-    one = learner_of(recipe, stage, member, replace(small, patch=(32, 32, small.patch[2])), (CT, PET), spacing_mm=4.0)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = one.build().train()
-    _, _, (image, target) = batch(one.patch_zyx)
-    shown, truth = one.view((torch.cat([image, image]), torch.cat([target, target])))
-    truth[1, 0] = 1
-    output = network(shown)
-    network.eval()
-    found = one.wrongly_called(output, truth)
-    assert 0 < found[0] < truth[0, 0].numel()
-    assert found[1] == 0  # where all is lesion, nothing is called wrongly
-    sure = one.wrongly_called(_leaning(output, 1e4), truth)
-    assert sure[0] == pytest.approx(float((1 - truth[0, 0]).sum()))
-    assert one.wrongly_called(_leaning(output, -1e4), truth) == [0, 0]
-
-
-def _leaning(output, lead):
-    """The same shape of output, with lesion so far ahead in every voxel."""
-    if isinstance(output, list | tuple):
-        return [_leaning(one, lead) for one in output]
-    leaning = torch.zeros_like(output)
-    channels = leaning.movedim(-4, 0)
-    channels[0 if len(channels) == 1 else 1] = lead
-    return leaning
