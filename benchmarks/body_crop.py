@@ -2,12 +2,13 @@
 """What the body's box costs: the same cases with and without it, through the whole pipeline.
 
     python -m benchmarks.body_crop --json FILE [--n 24] [--field 800 800 978] [--spacing 4] [--clicks 0]
-                                   [--average-folds] [--weights DIR] [--data DIR]
+                                   [--tracers FDG PSMA] [--average-folds] [--weights DIR] [--data DIR] [--maps]
 
 Draws N seeded phantoms of each tracer in a scanner's field of view of --field mm, at --spacing mm; with --data,
-the real sarcomas in DIR/petct_sts that training leaves out as well. Each is segmented twice, the first fold (or one
-network of the folds' mean weights), no flips, the tracer given, and held against its truth: Dice, false positive and
-false negative volume. FILE keeps every case, so that a run that was stopped goes on.
+the real sarcomas in DIR/petct_sts that training leaves out as well; with --maps, phantoms around the organ maps in
+DIR/organ_maps that training leaves out instead, in their patients' own fields of view. Each is segmented twice, by the
+first fold (or one network of the folds' mean weights), no flips, the tracer given, and held against its truth: Dice,
+false positive and false negative volume. FILE keeps every case, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -29,10 +30,19 @@ from petlesion.clicks import Clicks
 from petlesion.inference.weights import ModelStore
 from petlesion.limits import Limits
 from petlesion.phantom import make_phantom
+from petlesion.phantom.organ_map import OrganMap
 from petlesion.pipeline import segment
 from petlesion.scores import score
 from petlesion.simulate import click_steps, simulate_clicks
-from petlesion.training.studies import Study, study_sources
+from petlesion.training.studies import (
+    FINE_BELOW_MM,
+    Study,
+    map_sources,
+    read_labels,
+    study_sources,
+    thinned,
+    tumour_sites_mm,
+)
 from petlesion.volume import Grid
 
 if TYPE_CHECKING:
@@ -40,6 +50,7 @@ if TYPE_CHECKING:
 
 FIELD_MM = (800.0, 800.0, 978.0)
 FIRST_SEED = 970_000
+MAPS = "-maps"  # in the names of phantoms around organ maps
 FIGURES = ("dice", "fpv_ml", "fnv_ml", "tiles", "cpu_s")
 DICE_LOSS, VOLUME_GAIN = 0.005, 1.05  # what the box may cost on the mean
 Json = dict[str, Any]
@@ -61,6 +72,7 @@ def main() -> None:
             "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
             "clicks": options.clicks,
             "average_folds": options.average_folds,
+            "around_organ_maps": options.maps,
             "field_mm": list(options.field),
             "spacing_mm": options.spacing,
             "means": means(held["cases"]),
@@ -80,17 +92,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--average-folds", action="store_true", help="the folds' mean weights instead of the first fold"
     )
+    parser.add_argument("--tracers", nargs="+", type=Tracer, choices=list(Tracer), default=list(Tracer))
     parser.add_argument("--weights", type=Path, metavar="DIR")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of petct_sts/")
-    return parser.parse_args()
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of petct_sts/, organ_maps/ and clicks/")
+    parser.add_argument("--maps", action="store_true", help="phantoms around the organ maps of --data")
+    options = parser.parse_args()
+    if options.maps and not options.data:
+        parser.error("--maps needs --data")
+    return options
 
 
 def names(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Names of the cases and their subsets."""
     for number in range(options.n):
-        for tracer in Tracer:
-            yield f"{tracer}-{number}", tracer
-    if options.data:
+        for tracer in options.tracers:
+            yield f"{tracer}{MAPS if options.maps else ''}-{number}", tracer
+    if options.data and Tracer.FDG in options.tracers:
         for source in study_sources(options.data / "petct_sts", FIRST_SEED, kept_out=True):
             yield source.name, "sarcomas"
 
@@ -98,6 +115,8 @@ def names(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
 def study_of(name: str, options: argparse.Namespace) -> Study:
     """A phantom by its name, or a sarcoma by its."""
     tracer, _, number = name.rpartition("-")
+    if tracer.endswith(MAPS):
+        return around_a_map(Tracer(tracer.removesuffix(MAPS)), int(number), options.data)
     if tracer in set(Tracer):
         rng = np.random.default_rng([FIRST_SEED + int(number), tracer == Tracer.PSMA])
         x, y, z = (round(mm / options.spacing) for mm in options.field)
@@ -106,6 +125,20 @@ def study_of(name: str, options: argparse.Namespace) -> Study:
         return Study.of(make_phantom(Tracer(tracer), rng, grid=grid, n_lesions=count))
     sources = study_sources(options.data / "petct_sts", FIRST_SEED, kept_out=True)
     return next(source for source in sources if source.name == name).study(np.random.default_rng(0))
+
+
+def around_a_map(tracer: Tracer, number: int, data: Path) -> Study:
+    """A phantom around a kept-out organ map in its whole field of view, on every second voxel where they are fine."""
+    sources = map_sources(data / "organ_maps", data / "clicks", tracer, FIRST_SEED, kept_out=True)
+    source = sources[number % len(sources)]
+    if source.organ_map is None:
+        raise ValueError("the benchmark's phantoms are drawn around organ maps")
+    labels = read_labels(source.organ_map)
+    labels = thinned(labels) if labels.grid.spacing_mm[0] < FINE_BELOW_MM else labels
+    sites = tumour_sites_mm(source.organ_map, source.clicks)
+    rng = np.random.default_rng([FIRST_SEED + number, tracer is Tracer.PSMA])
+    count = int(rng.integers(1, 12))
+    return Study.of(make_phantom(tracer, rng, organs=OrganMap.of(labels), sites_mm=sites, n_lesions=count))
 
 
 def scored(store: ModelStore, study: Study, options: argparse.Namespace, *, crop: bool) -> Json:

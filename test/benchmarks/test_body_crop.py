@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-from benchmarks.body_crop import means, within
+"""The price of the body's box: which cases are drawn, and what counts as within it."""
+
+from argparse import Namespace
+
+from benchmarks.body_crop import means, names, within
+from petlesion.case import Tracer
 
 WHOLE = {"dice": 0.5, "fpv_ml": 10.0, "fnv_ml": 2.0, "tiles": 40, "cpu_s": 8.0}
 
@@ -23,3 +28,12 @@ def test_means_are_those_of_each_subset():
     assert found["FDG"]["box"]["dice"] == 0.6  # (0.4 + 0.8) / 2
     assert found["FDG"]["within_its_price"]
     assert not found["PSMA"]["within_its_price"]
+
+
+def test_cases_are_drawn_for_the_tracers_that_are_asked_for():
+    asked = Namespace(n=2, tracers=[Tracer.PSMA], maps=False, data=None)
+    assert list(names(asked)) == [("PSMA-0", "PSMA"), ("PSMA-1", "PSMA")]
+    asked.maps = True
+    assert list(names(asked)) == [("PSMA-maps-0", "PSMA"), ("PSMA-maps-1", "PSMA")]
+    asked.tracers = list(Tracer)
+    assert [subset for _, subset in names(asked)] == ["FDG", "PSMA"] * 2
