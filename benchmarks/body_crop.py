@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 FIELD_MM = (800.0, 800.0, 978.0)
 FIRST_SEED = 970_000
-MAPS = "-maps"  # in the names of phantoms around organ maps
+MAPS = "-maps"  # in the names of phantoms around organ maps, and of their subsets
 FIGURES = ("dice", "fpv_ml", "fnv_ml", "tiles", "cpu_s")
 DICE_LOSS, VOLUME_GAIN = 0.005, 1.05  # what the box may cost on the mean
 Json = dict[str, Any]
@@ -106,7 +106,8 @@ def names(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Names of the cases and their subsets."""
     for number in range(options.n):
         for tracer in options.tracers:
-            yield f"{tracer}{MAPS if options.maps else ''}-{number}", tracer
+            subset = f"{tracer}{MAPS if options.maps else ''}"  # apart in a FILE that holds both kinds of phantoms
+            yield f"{subset}-{number}", subset
     if options.data and Tracer.FDG in options.tracers:
         for source in study_sources(options.data / "petct_sts", FIRST_SEED, kept_out=True):
             yield source.name, "sarcomas"

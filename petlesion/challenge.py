@@ -15,15 +15,7 @@ from petlesion.click_file import is_there, read_clicks
 from petlesion.clicks import Clicks, ParsedClicks, admit_clicks
 from petlesion.dicom.sniff import holds_dicom
 from petlesion.drafts import draft_folder
-from petlesion.images import (
-    OutputError,
-    image_stem,
-    printable,
-    read_image,
-    reason,
-    shown,
-    write_mask,
-)
+from petlesion.images import OutputError, image_stem, printable, read_image, reason, shown, write_mask
 from petlesion.read_options import AS_USUAL, ReadOptions
 from petlesion.report_file import report_at_hand
 from petlesion.sockets import CT, PET, find_files, fixed_files, one_image

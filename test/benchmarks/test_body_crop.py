@@ -34,6 +34,6 @@ def test_cases_are_drawn_for_the_tracers_that_are_asked_for():
     asked = Namespace(n=2, tracers=[Tracer.PSMA], maps=False, data=None)
     assert list(names(asked)) == [("PSMA-0", "PSMA"), ("PSMA-1", "PSMA")]
     asked.maps = True
-    assert list(names(asked)) == [("PSMA-maps-0", "PSMA"), ("PSMA-maps-1", "PSMA")]
+    assert list(names(asked)) == [("PSMA-maps-0", "PSMA-maps"), ("PSMA-maps-1", "PSMA-maps")]
     asked.tracers = list(Tracer)
-    assert [subset for _, subset in names(asked)] == ["FDG", "PSMA"] * 2
+    assert [subset for _, subset in names(asked)] == ["FDG-maps", "PSMA-maps"] * 2
