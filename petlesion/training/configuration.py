@@ -34,6 +34,7 @@ class SyntheticTraining:
             that are kept for testing.
         n_cases: Organ maps of each tracer, or phantoms drawn freely where there are no maps.
         phantoms_per_map: Phantoms drawn around each map that is trained on: other lesions, uptake and noise.
+        free_phantoms: Of each tracer, drawn freely beside those around maps, so that bodies differ more than the maps'.
         n_validation: Of these, how many are left out of training, for the learning curve and for choices.
         study_validation: Of the real studies, how many are left out likewise.
         study_repeats: How often each real study counts among the cases of its tracer.
@@ -55,6 +56,7 @@ class SyntheticTraining:
     seed: int = 20260
     n_cases: int = 129
     phantoms_per_map: int = 5
+    free_phantoms: int = 130
     n_validation: int = 5
     study_validation: int = 3
     study_repeats: int = 3
@@ -114,6 +116,8 @@ def split_sources(config: SyntheticTraining, real: RealData, tracer: Tracer) -> 
     seen, unseen = found[config.n_validation :], found[: config.n_validation]
     if real.organ_maps is not None:
         seen = [replace(s, seed=s.seed + SEED_STEP * i) for i in range(config.phantoms_per_map) for s in seen]
+        unused = config.seed + SEED_STEP * config.phantoms_per_map
+        seen += [Source(tracer, unused + i) for i in range(config.free_phantoms)]
     if real.studies is not None and tracer is Tracer.FDG:
         studies = study_sources(real.studies, config.seed, kept_out=False)
         seen, unseen = seen + studies[config.study_validation :], unseen + studies[: config.study_validation]
