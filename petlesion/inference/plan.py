@@ -74,6 +74,9 @@ class InferencePlan:
         if not self.timed:
             return self
         others = len(self.networks) - 1
+        if not others:
+            reason = "The first network is not mirrored, and there is no other."
+            return replace(self, flips=((),), reason=reason, timed=(), first_plain=True)
         fitting = [axes for axes in self.timed if others * 2 ** len(axes) * sweep_s <= left_s] or self.timed[:1]
         reason = f"The first sweep took {sweep_s:.1f} s, and {left_s:.0f} s were left: {_mirrored(fitting[-1])}."
         return replace(self, flips=_subsets(fitting[-1]), reason=reason, timed=(), first_plain=True)

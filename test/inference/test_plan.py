@@ -140,7 +140,10 @@ def test_a_timed_plan_mirrors_the_other_folds_as_deep_as_the_time_left_allows(sw
 
 
 def test_a_timed_plan_of_one_fold_has_nothing_to_mirror():
-    assert timed(folds=(3,)).timed_by(1.0, 1e9).sweeps == ((3, ()),)
+    settled = timed(folds=(3,)).timed_by(1.0, 1e9)
+    assert settled.sweeps == ((3, ()),)
+    assert settled.flips == ((),)
+    assert settled.reason == "The first network is not mirrored, and there is no other."
 
 
 def test_a_timed_plan_mirrors_no_axis_that_training_did_not():
@@ -171,4 +174,5 @@ def test_averaged_folds_sweep_as_one():
 
 def test_a_timed_plan_of_averaged_folds_has_one_network_to_time():
     found = plan(Limits(average_folds=True), recipe=LESION_TRACER).timed_by(10.0, 100.0)
-    assert set(found.sweeps) == {(0, ())}
+    assert found.sweeps == ((0, ()),)
+    assert found.flips == ((),)
