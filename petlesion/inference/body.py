@@ -260,7 +260,9 @@ def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _uptake(coarse_suv: NDArray[Any], body: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Blocks with significant uptake, without specks apart from the body."""
-    labels = cc3d.connected_components(np.ascontiguousarray((coarse_suv > UPTAKE_ABOVE_SUV) | body), connectivity=26)
+    either = np.ascontiguousarray((coarse_suv > UPTAKE_ABOVE_SUV) | body)
+    # as bytes: of bools cc3d reckons too few labels for isolated voxels of thin grids, and raises
+    labels = cc3d.connected_components(either.view(np.uint8), connectivity=26)
     kept = np.bincount(labels.ravel()) >= SPECK_BLOCKS
     kept[0] = False
     return np.asarray(kept[labels])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from petlesion.case import PetCtCase
 from petlesion.clicks import Clicks
-from petlesion.inference.body import MARGIN_VOXELS, Box, body_box, bounding_box, snapped
+from petlesion.inference.body import MARGIN_VOXELS, SPECK_BLOCKS, Box, _uptake, body_box, bounding_box, snapped
 from petlesion.inference.ruler import TileRuler
 from petlesion.volume import Grid, Volume
 
@@ -119,6 +119,16 @@ def test_a_thick_table_is_told_from_an_arm_by_its_uptake():
 def test_arms_above_the_head():
     arms = (slice(34, 40), slice(18, 24), slice(20, 25)), (slice(34, 40), slice(18, 24), slice(35, 40))
     assert body_box(case_of(TRUNK, *arms), NO_EXTENT) == Box((2, 12, 17), (40, 33, 43))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 7), (1, 5, 5), (3, 3, 3)])
+def test_isolated_uptake_on_a_thin_grid_is_counted(shape):
+    """Every second block along each axis: as many components as there can be."""
+    suv = np.zeros(shape, np.float32)
+    suv[::2, ::2, ::2] = 5.0
+    assert not _uptake(suv, np.zeros(shape, np.bool_)).any()  # each is a speck
+    assert np.prod(shape) >= SPECK_BLOCKS
+    assert _uptake(suv, np.ones(shape, np.bool_)).all()
 
 
 def test_uptake_outside_what_the_ct_shows_is_inside():
