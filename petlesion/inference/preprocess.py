@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 CPU = torch.device("cpu")  # where inputs are prepared
 FAINT = 5e-5  # of a click's peak: a spline rings on for a dozen voxels around it, and windows there would change
-OUTSIDE_LOGIT = -30.0  # a probability of 1e-13: background, and finite
 
 
 class PrepareError(ValueError):
@@ -128,12 +127,11 @@ def _hushed(slab: torch.Tensor) -> torch.Tensor:
     return functional.hardshrink(slab, FAINT)
 
 
-def restore(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> NDArray[np.bool_]:
+def restore(logit_zyx: NDArray[np.float32], model_input: ModelInput) -> NDArray[np.bool_]:
     """The mask on the PET's grid: where the tumour's logit exceeds the background's.
 
     Args:
-        logit_zyx: Tumour minus background logit (or probability) on the network's grid, float32, network axis order; a
-            tensor may lie on any device.
+        logit_zyx: Tumour minus background logit (or probability) on the network's grid, float32, network axis order.
         model_input: What the networks saw.
 
     Returns:
@@ -145,16 +143,6 @@ def restore(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInp
     mask = np.zeros(model_input.shape_zyx, dtype=np.bool_)
     resample(logit_zyx, _checked(logit_zyx, model_input), _network_view(mask, model_input), lambda slab: slab > 0)
     return mask
-
-
-def restore_logit(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> NDArray[np.float32]:
-    """The logit itself on the PET's grid, float32, (Z, Y, X), with `OUTSIDE_LOGIT` where no network looked.
-
-    Args and errors are those of `restore`.
-    """
-    logit = np.full(model_input.shape_zyx, OUTSIDE_LOGIT, dtype=np.float32)
-    resample(logit_zyx, _checked(logit_zyx, model_input), _network_view(logit, model_input))
-    return logit
 
 
 def nonzero_box(channels: Sequence[NDArray[np.float32]]) -> Box:
@@ -232,7 +220,7 @@ def _network_view(array_zyx: NDArray[Any], model_input: ModelInput) -> NDArray[A
     return np.flip(array_zyx[model_input.box.slices].transpose(model_input.transpose_forward), model_input.flips)
 
 
-def _checked(logit_zyx: NDArray[np.float32] | torch.Tensor, model_input: ModelInput) -> Resampling:
+def _checked(logit_zyx: NDArray[np.float32], model_input: ModelInput) -> Resampling:
     """The way back, if the logit is at its beginning."""
     if tuple(logit_zyx.shape) != model_input.way_back.old_shape:
         raise PrepareError(

@@ -133,7 +133,7 @@ class Resampling:
 
 
 def resample(
-    source: NDArray[np.float32] | torch.Tensor,
+    source: NDArray[np.float32],
     job: Resampling,
     out: NDArray[Any],
     finish: Callable[[torch.Tensor], torch.Tensor] = lambda slab: slab,
@@ -141,29 +141,28 @@ def resample(
     """Resample a volume into `out`.
 
     Args:
-        source: float32, of shape `job.old_shape`; a tensor may lie on any device, and is worked on there.
+        source: float32, of shape `job.old_shape`.
         job: What to do.
         out: Takes the result, of shape `job.new_shape`; may be any view.
         finish: Applied to each resampled slab before it is written, such as the sign of a logit.
     """
-    tensor = source if isinstance(source, torch.Tensor) else _as_tensor(source)
-    maps = _maps(job, tensor)
+    tensor, maps = _as_tensor(source), _maps(job)
     slabs = _slabs_together(tensor, job, maps)
     if job.apart is not None and not job.is_identity:
         out = np.moveaxis(out, job.apart, 0)
         slabs = _slabs_apart(tensor.movedim(job.apart, 0), out.shape, [m for i, m in enumerate(maps) if i != job.apart])
     for rows, slab in slabs:
-        out[rows] = finish(slab).cpu().numpy()
+        out[rows] = finish(slab).numpy()
 
 
-def _maps(job: Resampling, like: torch.Tensor) -> list[torch.Tensor | None]:
-    """The matrix of each axis beside the data, without negligible weights; None where an axis stays as it is.
+def _maps(job: Resampling) -> list[torch.Tensor | None]:
+    """The matrix of each axis, without negligible weights; None where an axis stays as it is.
 
     With them, each voxel of the input would have a part in each of the output, if only in its last digits: a click at
     the head would change what the networks see of the feet.
     """
     found = [job.matrix(axis) for axis in range(3)]
-    return [None if m is None else torch.from_numpy(_weighty(m)).to(like.device) for m in found]
+    return [None if m is None else torch.from_numpy(_weighty(m)) for m in found]
 
 
 def _weighty(matrix: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -201,7 +200,7 @@ def _cuts(n: int, plane_voxels: int) -> list[slice]:
 
 def _supports(matrix: torch.Tensor, cuts: list[slice]) -> list[slice]:
     """For each cut of the rows, the columns it hangs on; neither end ever steps back."""
-    weighty = matrix.abs().cpu().numpy() > NEGLIGIBLE_WEIGHT
+    weighty = matrix.abs().numpy() > NEGLIGIBLE_WEIGHT
     first = np.minimum.accumulate(weighty.argmax(axis=1)[::-1])[::-1]
     last = np.maximum.accumulate(weighty.shape[1] - weighty[:, ::-1].argmax(axis=1))
     return [slice(int(first[cut.start]), int(last[cut.stop - 1])) for cut in cuts]
@@ -266,4 +265,4 @@ def _slabs_apart(
         slices = source[cut].contiguous()
         low, high = slices.amin(dim=(1, 2), keepdim=True), slices.amax(dim=(1, 2), keepdim=True)
         slab = torch.clamp(planes(slices), low, high)
-        yield rows, slab[torch.from_numpy(picks[rows] - cut.start).to(slab.device)]
+        yield rows, slab[torch.from_numpy(picks[rows] - cut.start)]

@@ -15,10 +15,11 @@ from scipy.ndimage import gaussian_filter
 from petlesion.inference.body import Box
 from petlesion.inference.monai_inputs import prepare_monai
 from petlesion.inference.monai_plans import MonaiPlans
-from petlesion.inference.preprocess import PrepareError, restore, restore_logit
+from petlesion.inference.preprocess import PrepareError, restore
 from petlesion.recipe import ChannelScaling, MonaiGrid, MonaiNetwork
 from petlesion.recipes import AHAMED, SAFDARI
 from petlesion.volume import Grid
+from test.inference.restoring import restore_logit
 
 NETWORK = MonaiNetwork("UNet", 2, (16, 24, 16), {})
 RAS = MonaiGrid("RAS", (2.0, 2.0, 2.0), (ChannelScaling(),))

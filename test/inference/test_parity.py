@@ -10,7 +10,8 @@ from petlesion.inference.networks import fuse_binary_head
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.normalize import Scheme
 from petlesion.inference.plan import InferencePlan
-from petlesion.inference.preprocess import prepare, restore, restore_logit
+from petlesion.inference.preprocess import prepare, restore
+from test.inference.restoring import restore_logit
 from test.nnunet_reference import (
     SPACING_MM,
     Stock,

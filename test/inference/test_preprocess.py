@@ -10,16 +10,15 @@ from petlesion.inference.body import Box
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.preprocess import (
     FAINT,
-    OUTSIDE_LOGIT,
     PrepareError,
     nonzero_box,
     patch_extent,
     prepare,
     restore,
-    restore_logit,
 )
 from petlesion.inference.resample import Resampling, resample
 from petlesion.inference.tile_memory import MemoryTiles
+from test.inference.restoring import OUTSIDE_LOGIT, restore_logit
 from test.nnunet_reference import toy_dataset, toy_plans
 
 SPACING_MM = (3.0, 2.0, 1.0)
