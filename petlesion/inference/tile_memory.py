@@ -125,14 +125,14 @@ class Recalling(nn.Module):
                 self.reused += 1
                 return torch.tensor(found, device=tile.device)
             self._under_way.add(key)
-        logit = None
         try:
             logit = self._answer(tile)
-        finally:
+            kept = logit.float().cpu().numpy()
             with self._turn:
-                if logit is not None:
-                    self.computed += 1
-                    self._memory.put(key, logit.float().cpu().numpy())
+                self.computed += 1
+                self._memory.put(key, kept)
+        finally:
+            with self._turn:  # whatever happened: others may wait for the tile
                 self._under_way.remove(key)
                 self._turn.notify_all()
         return logit
@@ -142,10 +142,13 @@ class Recalling(nn.Module):
         try:
             logit: torch.Tensor = self.network(tile)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error) or not self._memory.release():
+            ours = tile.device.type == "cpu" and is_out_of_memory(error)
+            if not ours or not self._memory.release():
                 raise
-            logit = self.network(tile)
-        return logit
+        else:
+            return logit
+        again: torch.Tensor = self.network(tile)  # here what the first pass held of its layers is gone
+        return again
 
     def _key(self, tile: torch.Tensor) -> bytes:
         types = sorted({str(tensor.dtype) for tensor in self.network.state_dict(keep_vars=True).values()})

@@ -139,6 +139,21 @@ def test_where_memory_is_short_all_is_let_go():
     assert memory.n_bytes == 0
 
 
+def test_a_tile_whose_answer_cannot_be_kept_is_asked_for_again():
+    """Otherwise whoever waits for it would wait for ever."""
+
+    class Full(MemoryTiles):
+        def put(self, *_):
+            raise MemoryError
+
+    network = Recalling(torch.nn.Identity(), SHA, Full())
+    tile = torch.ones(1, 1, 2, 2, 2)
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            network(tile)
+    assert not network._under_way
+
+
 def test_a_plan_of_one_fold_more_computes_that_alone(image):
     torch.set_num_threads(1)
     memory = MemoryTiles()
