@@ -35,7 +35,7 @@ from petlesion.words import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from petlesion.inference.ensemble import Observer
+    from petlesion.inference.workplace import Observer
     from petlesion.recipe import Member, Recipe, Stage
 
 LOG = logging.getLogger("petlesion")

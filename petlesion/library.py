@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from petlesion.case import PetCtCase
-    from petlesion.inference.ensemble import Progress
     from petlesion.inference.tile_memory import TileMemory
     from petlesion.inference.weights import ModelStore
+    from petlesion.inference.workplace import Progress
     from petlesion.recipe import Recipe
     from petlesion.result import Result
     from petlesion.volume import Volume

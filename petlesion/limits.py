@@ -16,7 +16,9 @@ class UsageError(ValueError):
     """Options that do not go together or are out of range."""
 
 
-ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "start new thread")  # its stack is memory
+# A thread's stack is memory; where no plan of cuDNN finds any, none is found.
+ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "start new thread")
+GPU_REFUSALS = ("out of memory", "ALLOC_FAILED", "unable to find an engine")
 OPEN_FILES = 16  # files that a case has open at a time, with those of a server's call; it needs 3 by itself
 
 
@@ -37,7 +39,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error)
-    return isinstance(error, RuntimeError) and any(sign in text for sign in ALLOCATOR_REFUSALS)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in (*ALLOCATOR_REFUSALS, *GPU_REFUSALS))
 
 
 def is_out_of_files(error: BaseException) -> bool:

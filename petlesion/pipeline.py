@@ -18,7 +18,7 @@ from petlesion.inference.ahead import LoadingAhead
 from petlesion.inference.allocator import keep_freed_memory
 from petlesion.inference.channels import draw_channels
 from petlesion.inference.compiled import Compiled
-from petlesion.inference.ensemble import Averaging, Deadline, EnsembleLead, Observer, predict
+from petlesion.inference.ensemble import EnsembleLead, predict
 from petlesion.inference.manifest import WeightsError
 from petlesion.inference.networks import average, load_network
 from petlesion.inference.plan import InferencePlan, plan_inference
@@ -27,8 +27,9 @@ from petlesion.inference.preprocess import ModelInput, restore
 from petlesion.inference.tile_memory import Recalling, TileMemory
 from petlesion.inference.tracer import TracerCall, load_tracer_networks, recall_tracer
 from petlesion.inference.upright import Turn
+from petlesion.inference.workplace import Averaging, Deadline, Observer
 from petlesion.lesions import LesionMask, measure_lesions
-from petlesion.limits import Device, Limits, OutOfLimitsError, Terminated
+from petlesion.limits import Device, Limits, OutOfLimitsError, Terminated, is_out_of_memory
 from petlesion.postprocess import apply_rules
 from petlesion.recipes import MESBAH
 from petlesion.result import Result, StageRecord, TileCounts
@@ -124,9 +125,8 @@ class _Run:
     recalling: list[Recalling] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        store, device = self.store, choose_device(self.limits.device)
-        self.device = device
-        self.ahead = LoadingAhead(lambda model, fold: store.network(model, fold, device, load_network))
+        self.device = choose_device(self.limits.device)
+        self.ahead = LoadingAhead(lambda model, fold: self.store.network(model, fold, self.device, load_network))
         if self.device.type == "cpu":
             keep_freed_memory()
         started_s = time.monotonic() if self.limits.started_s is None else self.limits.started_s
@@ -201,7 +201,7 @@ class _Run:
     def load(self, model: ModelEntry, plan: InferencePlan) -> dict[int, torch.nn.Module]:
         """The networks of the planned folds, resident on the device."""
         with self.timed("load"):
-            networks = {fold: self.ahead.take(model, fold) for fold in plan.folds}
+            networks = self._resident(model, plan.folds)
             networks = {plan.folds[0]: average(tuple(networks.values()))} if plan.averaged else networks
             wanted = self.limits.compile and self.device.type == "cuda"
             networks = {fold: Compiled(network) for fold, network in networks.items()} if wanted else networks
@@ -213,6 +213,19 @@ class _Run:
         recalling = {n: Recalling(network, hashes[n], self.memory) for n, network in networks.items()}
         self.recalling += recalling.values()
         return {**recalling}
+
+    def _resident(self, model: ModelEntry, folds: Sequence[int]) -> dict[int, torch.nn.Module]:
+        """The networks of these folds; a GPU that has no room for them is left for the CPU."""
+        try:
+            return {fold: self.ahead.take(model, fold) for fold in folds}
+        except RuntimeError as error:
+            if self.device.type == "cpu" or not is_out_of_memory(error):
+                raise
+        LOG.warning("memory is short: the GPU has no room for the networks; the CPU takes over")
+        self.device = torch.device("cpu")
+        self.ahead.forget()
+        keep_freed_memory()
+        return {fold: self.ahead.take(model, fold) for fold in folds}
 
     def count_tiles(self) -> TileCounts | None:
         """Tiles that were computed and reused since the last count; None without a memory."""
@@ -234,24 +247,28 @@ class _Run:
     ) -> EnsembleLead | OutOfLimitsError:
         """The mean of the planned sweeps, as far as memory, SIGTERM and this ensemble's part of the time left allow.
 
-        The error where not one sweep was finished and the stage can do without (`optional`).
+        The first sweep that no mask is possible without may take all the time there is. The error is returned where not
+        one sweep was finished and the stage can do without (`optional`).
         """
+        own_end_s, whole_s = self._own_end_s(), self.deadline.at_s
         try:
             with Termination.current().at_once():
                 networks = self.load(model, plan)
             with self.timed("sweeps"):
                 return predict(
                     *(networks, prepared.array_czyx, patch_zyx, plan),
-                    deadline=replace(self.deadline, at_s=self._own_end_s()),
+                    deadline=replace(self.deadline, at_s=own_end_s, first_at_s=None if optional else whole_s),
                     device=self.device,
                     observer=self.observer,
                     averaging=Averaging(stage.window, stage.mean),
                 )
-        except (OutOfLimitsError, Terminated) as error:
-            if not optional:
+        except (OutOfLimitsError, Terminated, MemoryError, RuntimeError) as error:
+            if not optional or not (isinstance(error, OutOfLimitsError | Terminated) or is_out_of_memory(error)):
                 raise
             LOG.warning("warning: an ensemble is left out: %s", error)
-            return error if isinstance(error, OutOfLimitsError) else OutOfLimitsError(str(error), "terminated")
+            if isinstance(error, OutOfLimitsError):
+                return error
+            return OutOfLimitsError(str(error), "terminated" if isinstance(error, Terminated) else "memory")
 
     def _own_end_s(self) -> float | None:
         """When this ensemble must have ended: the time left is shared out evenly among those that are still to come."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from petlesion.inference.ensemble import Progress
+    from petlesion.inference.workplace import Progress
 
 LOG = logging.getLogger(__name__)
 BAR_CELLS = 30

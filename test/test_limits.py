@@ -7,8 +7,9 @@ import errno
 import os
 
 import pytest
+import torch
 
-from petlesion.limits import Limits, OutOfLimitsError, check_open_files, is_out_of_files
+from petlesion.limits import Limits, OutOfLimitsError, check_open_files, is_out_of_files, is_out_of_memory
 from petlesion.outcome import OUT_OF_LIMITS, sentence_of, status_of
 
 
@@ -35,6 +36,29 @@ def test_depths_that_exist(depth):
 def test_what_cannot_be_is_refused(wrong, says):
     with pytest.raises(ValueError, match=says):
         Limits(**wrong)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("FIND was unable to find an engine to execute this computation"),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=str,
+)
+def test_a_lack_of_memory_is_known_by_any_of_its_names(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a real fault"), ValueError("out of memory"), OSError("disk full")])
+def test_other_errors_are_no_lack_of_memory(error):
+    assert not is_out_of_memory(error)
 
 
 def unreadable():

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import logging
 
-from petlesion.inference.ensemble import Progress
+from petlesion.inference.workplace import Progress
 from petlesion.progress import ProgressLine
 
 

@@ -135,6 +135,50 @@ def test_a_member_without_time_or_memory_is_left_out_and_the_first_stage_is_not(
             segment(case, safdari, recipe=SAFDARI)
 
 
+def test_a_member_whose_networks_do_not_fit_is_left_out(case, safdari, monkeypatch):
+    def short(store, entry, *args):
+        if entry.role == "stage2_unet":
+            raise MemoryError
+        return plain(store, entry, *args)
+
+    plain = pipeline.load_network
+    monkeypatch.setattr(pipeline, "load_network", short)
+    result = segment(case, safdari, recipe=SAFDARI)
+    left_out = [stage.model.role for stage in result.stages if not stage.sweeps]
+    assert (left_out, result.stopped) == (["stage2_unet"], "memory")
+
+
+def test_a_gpu_without_room_for_the_networks_is_left_for_the_cpu(case, safdari, monkeypatch, caplog):
+    def short(store, entry, fold, device):
+        if device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(store, entry, fold, device)
+
+    expected = segment(case, safdari, recipe=SAFDARI)
+    plain = pipeline.load_network
+    monkeypatch.setattr(pipeline, "load_network", short)
+    monkeypatch.setattr(pipeline, "choose_device", lambda _: torch.device("cuda"))
+    result = segment(case, safdari, recipe=SAFDARI)
+    np.testing.assert_array_equal(result.mask.array_zyx, expected.mask.array_zyx)
+    assert caplog.text.count("the GPU has no room") == 1
+
+
+def test_the_first_sweep_of_a_stage_may_take_all_the_time_there_is(case, safdari, monkeypatch):
+    """The others have their ensemble's share; what a stage can do without has no more than that at all."""
+    deadlines = []
+
+    def spy(*args, deadline, **options):
+        deadlines.append(deadline)
+        return plain(*args, deadline=deadline, **options)
+
+    plain = pipeline.predict
+    monkeypatch.setattr(pipeline, "predict", spy)
+    segment(case, safdari, Limits(time_limit_s=4000.0), SAFDARI)
+    assert [deadline.first_at_s is None for deadline in deadlines] == [False, False, True, True]
+    assert all(deadline.first_at_s > deadline.at_s for deadline in deadlines[:2])
+    assert deadlines[0].first_at_s == deadlines[1].first_at_s
+
+
 def test_members_that_do_not_see_the_same_are_refused(case, safdari):
     first = safdari.entry("safdari", "stage1")
     swapped = replace(first, role="stage2_unet", channels=("ct", "pet", "mask"))

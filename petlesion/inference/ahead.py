@@ -44,3 +44,9 @@ class LoadingAhead:
         """The network of a fold, once it is there; what loading it raised is raised here. Nothing is kept."""
         coming = self._coming.pop((entry, fold), None)
         return self._load(entry, fold) if coming is None else coming.result()
+
+    def forget(self) -> None:
+        """Let go of everything that was asked for: what is taken from now on is loaded then."""
+        for coming in self._coming.values():
+            coming.cancel()
+        self._coming.clear()

@@ -20,11 +20,11 @@ from petlesion.review.session import Answer, PackedMask
 if TYPE_CHECKING:
     from petlesion.case import Admission
     from petlesion.clicks import Clicks
-    from petlesion.inference.ensemble import Observer
     from petlesion.inference.manifest import ModelEntry
     from petlesion.inference.tile_memory import TileMemory
     from petlesion.inference.tracer import TracerCall
     from petlesion.inference.weights import ModelStore
+    from petlesion.inference.workplace import Observer
     from petlesion.options import RunOptions
     from petlesion.result import Result
 

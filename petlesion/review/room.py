@@ -25,7 +25,7 @@ from petlesion.words import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from petlesion.inference.ensemble import Progress
+    from petlesion.inference.workplace import Progress
     from petlesion.lesions import Lesion
     from petlesion.review.engine import Engine
     from petlesion.review.saving import Folder

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 
 from petlesion.drafts import staged
-from petlesion.inference.ensemble import Averaging, predict
+from petlesion.inference.ensemble import predict
 from petlesion.inference.monai_networks import LesionLogit, monai_network
 from petlesion.inference.monai_published import PLANS, recipe_plans
 from petlesion.inference.plan import InferencePlan
+from petlesion.inference.workplace import Averaging
 from petlesion.metrics import dice
 from petlesion.training.layouts import DataError
 from petlesion.training.loop import Schedule, build, seeded, train

@@ -16,13 +16,14 @@ import torch
 
 from petlesion.case import Tracer
 from petlesion.inference.cpu_layers import quicken
-from petlesion.inference.ensemble import Averaging, predict
+from petlesion.inference.ensemble import predict
 from petlesion.inference.manifest import ModelEntry
 from petlesion.inference.monai_networks import LesionLogit
 from petlesion.inference.nnunet_plans import NnunetPlans
 from petlesion.inference.normalize import Scheme
 from petlesion.inference.plan import InferencePlan
 from petlesion.inference.weights import ModelStore, write_model
+from petlesion.inference.workplace import Averaging
 from petlesion.limits import UsageError
 from petlesion.recipes import MESBAH
 from petlesion.training.configuration import LICENCE, RealData, SyntheticTraining, split_sources

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from petlesion import challenge, desk, drafts, entry, pipeline
-from petlesion.inference import ensemble
+from petlesion.inference import ensemble, workplace
 from petlesion.inference.tiles import Tiling
 from test.faults.forks import ROOT
 from test.faults.place import SLUG, Fault, sound
@@ -89,8 +89,8 @@ def test_in_the_second_sweep_the_mask_is_that_of_the_first(place, capsys, monkey
 
 
 AFTER = [
-    (ensemble._Bench, "add", True),
-    (ensemble._Bench, "lead", False),
+    (workplace.Workplace, "add", True),
+    (workplace.Workplace, "lead", False),
     (pipeline, "restore", False),
     (pipeline, "restore", True),
     (pipeline, "apply_rules", False),

@@ -75,3 +75,13 @@ def test_on_leaving_nothing_more_is_loaded(shelf):
         last = ahead._coming[ENTRY, 2]
     assert last.cancelled()
     shelf.go_on.set()
+
+
+def test_what_is_forgotten_is_loaded_anew_when_it_is_taken(shelf):
+    shelf.go_on.set()
+    with LoadingAhead(shelf) as ahead:
+        ahead.ask(ENTRY, (9,))
+        ahead.forget()
+        ahead.take(OTHER, 0)
+    assert (OTHER.role, 0) in shelf.loaded
+    assert not ahead._coming

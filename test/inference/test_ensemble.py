@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from petlesion.inference import ensemble
-from petlesion.inference.ensemble import Deadline, predict
+from petlesion.inference.ensemble import predict
 from petlesion.inference.plan import InferencePlan
 from petlesion.inference.tiles import Tiling
+from petlesion.inference.workplace import Averaging, Deadline, Workplace
 from petlesion.limits import OutOfLimitsError, Terminated
 
 PATCH = (4, 6, 4)
@@ -143,6 +144,33 @@ def test_a_sweep_cut_by_the_clock_leaves_no_trace(image):
     np.testing.assert_allclose(answer.lead_zyx, 1.0, rtol=1e-6)
 
 
+def test_no_window_is_begun_that_would_end_behind_the_deadline(image):
+    """The second sweep's windows take 50 s each; the last that fits is the last that runs."""
+    clock, tiles = Clock(), tiles_of(image)
+
+    def slower():
+        clock.time_s += 50.0
+
+    networks = {0: Affine(0.0, 1.0, clock.pass_one), 1: Affine(0.0, 100.0, slower)}
+    limit_s = tiles + 1.5 * tiles  # more than a sweep as long as the first
+    answer = predict(networks, image, PATCH, plan_of(folds=(0, 1)), deadline=Deadline(limit_s, clock))
+    assert answer.sweeps == ((0, ()),)
+    assert limit_s - 50.0 < clock.time_s <= limit_s
+
+
+def test_the_first_sweep_may_have_more_time_than_the_others(image):
+    clock, tiles = Clock(), tiles_of(image)
+    networks = {fold: Affine(0.0, fold, clock.pass_one) for fold in range(3)}
+    deadline = Deadline(0.5 * tiles, clock, first_at_s=5.0 * tiles)
+    answer = predict(networks, image, PATCH, plan_of(folds=(0, 1, 2)), deadline=deadline)
+    assert (answer.sweeps, answer.stopped) == (((0, ()),), "time")
+
+
+def test_where_nothing_ends_the_others_nothing_ends_the_first_sweep():
+    assert Deadline(None, first_at_s=3.0).left_for_the_first_s == float("inf")
+    assert Deadline(None).left_for_the_first_s == float("inf")
+
+
 def test_no_finished_sweep_is_an_error_that_says_so(image):
     clock = Clock()
     with pytest.raises(OutOfLimitsError, match="time ran out"):
@@ -188,23 +216,70 @@ def test_the_ladder_goes_on_with_the_sweep_that_failed(image, caplog):
             raise error
 
     tiling = Tiling.of(image.shape[1:], PATCH, 0.5)
-    bench = ensemble._Bench(
+    place = Workplace(
         torch.from_numpy(tiling.pad(image)),
         tiling,
-        ensemble.Averaging(),
+        Averaging(),
         torch.device("cpu"),
         Deadline(),
         lambda _: None,
     )
-    bench.rung = 0  # as on a GPU
+    place.rung = 0  # as on a GPU
     networks = {0: Affine(0.0, 1.0, lambda: next(first)), 1: Affine(0.0, 3.0, short)}
-    done, _, stopped, _ = ensemble._run(networks, plan_of(folds=(0, 1)), bench)
-    assert (len(done), stopped, bench.rung) == (2, "", 2)
+    done, _, stopped, _ = ensemble._run(networks, plan_of(folds=(0, 1)), place)
+    assert (len(done), stopped, place.rung) == (2, "", 2)
     assert next(first) == tiling.n_tiles
     assert [r.message for r in caplog.records] == [
         "memory is short: image and sums move to the host",
         "memory is short: the CPU takes over",
     ]
+
+
+def test_the_workplace_is_set_up_on_the_first_rung_with_room(image, monkeypatch):
+    rungs, plain = [], Workplace.__post_init__
+
+    def short(place):
+        rungs.append(place.rung)
+        if place.rung < 2:
+            raise torch.OutOfMemoryError("gpu")
+        plain(place)
+
+    monkeypatch.setattr(Workplace, "__post_init__", short)
+    answer = predict({0: Affine(2.0)}, image, PATCH, plan_of())
+    assert rungs == [0, 1, 2]
+    np.testing.assert_allclose(answer.lead_zyx, 2 * image[0], rtol=1e-5, atol=1e-6)
+
+
+def test_no_room_for_a_workplace_is_an_error_that_says_so(image, monkeypatch):
+    def short(_):
+        raise MemoryError
+
+    monkeypatch.setattr(Workplace, "__post_init__", short)
+    with pytest.raises(OutOfLimitsError, match="no memory") as caught:
+        predict({0: Affine()}, image, PATCH, plan_of())
+    assert caught.value.ended == "memory"
+
+
+def test_a_step_that_finds_no_memory_keeps_the_finished_sweeps(image, monkeypatch):
+    tiling = Tiling.of(image.shape[1:], PATCH, 0.5)
+    place = Workplace(
+        *(torch.from_numpy(tiling.pad(image)), tiling, Averaging(), torch.device("cpu")),
+        *(Deadline(), lambda _: None),
+    )
+    place.rung = 0  # as on a GPU
+    shortage = raise_once(torch.OutOfMemoryError("gpu"), 0)
+    networks = {0: Affine(0.0, 1.0), 1: Affine(before=shortage)}
+
+    def no_room(*_args):
+        raise MemoryError
+
+    def then_short():
+        monkeypatch.setattr(torch.Tensor, "to", no_room)
+        shortage()
+
+    networks[1].before = then_short
+    done, _, stopped, _ = ensemble._run(networks, plan_of(folds=(0, 1)), place)
+    assert (done, stopped, place.rung) == ([(0, ())], "memory", 0)
 
 
 def test_a_network_of_halves_runs_on_the_cpu(image):
@@ -238,7 +313,7 @@ def test_probabilities_are_averaged_where_the_recipe_says_so(image):
     """sigmoid(ln 3) = 3/4 and sigmoid(-ln 3) = 1/4: their mean is one half, and so is that of the logits; 0 and ln 3
     give 1/2 and 3/4, so 5/8 and a lead of 1/8, where the mean logit is ln(3) / 2."""
     networks = {0: Affine(0.0, 0.0), 1: Affine(0.0, float(np.log(3.0)))}
-    averaging = ensemble.Averaging("monai", "probability")
+    averaging = Averaging("monai", "probability")
     answer = predict(networks, image, PATCH, plan_of(folds=(0, 1)), averaging=averaging)
     np.testing.assert_allclose(answer.lead_zyx, 1 / 8, rtol=1e-5)
     logits = predict(networks, image, PATCH, plan_of(folds=(0, 1)))
@@ -276,7 +351,7 @@ def test_depth_by_time_fills_the_limit_and_does_not_pass_it(limit_in_sweeps, mor
         assert limit_s <= sweep_s
         return
     assert clock.time_s == len(answer.sweeps) * sweep_s
-    assert clock.time_s <= limit_s + (2.0 if len(answer.sweeps) == 1 else 0.0)  # the first may pass it by a tile
+    assert clock.time_s <= limit_s
     if len(answer.sweeps) < 8 * len(folds):
         assert answer.stopped == "time"
         assert limit_s - clock.time_s < 1.1 * sweep_s

@@ -11,11 +11,12 @@ import torch
 from monai.inferers import sliding_window_inference
 
 from petlesion.inference.architectures import NetworkError
-from petlesion.inference.ensemble import Averaging, predict
+from petlesion.inference.ensemble import predict
 from petlesion.inference.monai_networks import LesionLogit, monai_network
 from petlesion.inference.networks import count_parameters, load_network, network_of
 from petlesion.inference.plan import InferencePlan
 from petlesion.inference.weights import ModelStore
+from petlesion.inference.workplace import Averaging
 from petlesion.recipes import AHAMED, SAFDARI
 from test.inference.toy_monai import seeded_network, toy_network, toy_recipe, write_toy_store
 

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from petlesion.inference import ensemble
-from petlesion.inference.ensemble import Deadline, predict
+from petlesion.inference.ensemble import predict
 from petlesion.inference.plan import InferencePlan
 from petlesion.inference.side_by_side import LARGEST_VOXELS, MOST_AT_ONCE, at_once, in_order
 from petlesion.inference.tile_memory import MemoryTiles, Recalling
+from petlesion.inference.workplace import Deadline
 from petlesion.limits import OutOfLimitsError
 
 CPU = torch.device("cpu")

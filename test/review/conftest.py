@@ -13,7 +13,7 @@ import pytest
 
 from petlesion.case import Admission, PetCtCase
 from petlesion.clicks import Clicks
-from petlesion.inference.ensemble import Progress
+from petlesion.inference.workplace import Progress
 from petlesion.lesions import LesionMask, measure_lesions
 from petlesion.report import mask_report
 from petlesion.review.room import Room

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from petlesion.components import Components
-from petlesion.inference.ensemble import Progress
+from petlesion.inference.workplace import Progress
 from petlesion.lesions import LesionMask, measure_lesions
 from petlesion.report import mask_report
 from petlesion.review.guard import Guard
