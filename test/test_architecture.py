@@ -16,7 +16,7 @@ EVERYTHING = [*PROGRAM, *sorted((ROOT / "test").rglob("*.py"))]
 
 # A module may import from its own layer and from those that stand before it. A new module gets a place here.
 LAYERS = (
-    {"__init__", "document", "volume", "words", "clicks"},
+    {"__init__", "digest", "document", "volume", "words", "clicks"},
     {"case", "components", "extent", "lesions", "limits", "termination", "drafts", "report_file", "images", "itk"}
     | {"listing", "metaimage", "layouts"},
     {"challenge", "postprocess", "metrics", "evaluate", "phantom", "simulate"}

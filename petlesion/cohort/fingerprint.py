@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from petlesion import __version__
+from petlesion.digest import file_sha256
 from petlesion.entry import needed_roles
 from petlesion.images import reason
 from petlesion.listing import LISTING
@@ -74,13 +75,8 @@ def _bytes_of(paths: list[Path]) -> list[str]:
     found = []
     for path in paths:
         files = [one for one in path.rglob("*") if one.is_file()] if path.is_dir() else [path]
-        found += [_file(one) for one in files if one.is_file()]
+        found += [file_sha256(one) for one in files if one.is_file()]
     return sorted(found)
-
-
-def _file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _weights(store: ModelStore, entry: ModelEntry, folds: tuple[int, ...] | None) -> dict[str, Any]:

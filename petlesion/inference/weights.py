@@ -7,7 +7,6 @@ into this form once, by `published`.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors
 
+from petlesion.digest import file_sha256
 from petlesion.document import DocumentError, read_bytes
 from petlesion.inference.manifest import (
     DESCRIBED_BY,
@@ -222,7 +222,7 @@ def _write_fold(part: Path, folder: PurePosixPath, number: int, state: State, *,
     path = part / f"fold_{number}.safetensors"
     safetensors.save_file({key: _stored(key, tensor, half=half) for key, tensor in state.items()}, path)
     path.chmod(0o644)  # safetensors makes files that their owner alone can read, and the container is another user
-    return FoldFile(number, str(folder / path.name), _sha256(path), path.stat().st_size)
+    return FoldFile(number, str(folder / path.name), file_sha256(path), path.stat().st_size)
 
 
 def _write_descriptions(
@@ -259,7 +259,7 @@ def _check_content(path: Path, record: FoldFile) -> None:
     """Refuse a file that is not, byte for byte, the one of the manifest."""
     _check_size(path, record)
     try:
-        digest = _sha256(path)
+        digest = file_sha256(path)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}; {COPY_AGAIN}") from error
     if digest != record.sha256:
@@ -274,12 +274,6 @@ def _check_size(path: Path, record: FoldFile) -> None:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}; {COPY_AGAIN}") from error
     if size != record.bytes:
         raise WeightsError(f"{path} must have {record.bytes} bytes; it has {size}; {COPY_AGAIN}")
-
-
-def _sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> bytes:

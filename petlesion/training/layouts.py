@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter, defaultdict
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from petlesion.case import CaseError, Tracer
+from petlesion.digest import file_sha256
 from petlesion.itk import grid_of
 from petlesion.layouts import autopet_pair, image_named, nnunet_pairs
 from petlesion.sockets import find_files, one_image
@@ -209,8 +209,7 @@ def _copies(studies: list[Study]) -> list[str]:
     seen: dict[str, str] = {}
     pairs = []
     for study in (s for group in by_size.values() if len(group) > 1 for s in group):
-        with study.pet.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_sha256(study.pet)
         if (first := seen.setdefault(digest, study.name)) != study.name:
             pairs.append(f"{first} and {study.name} have the same PET")
     return pairs

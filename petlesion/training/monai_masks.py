@@ -7,11 +7,11 @@ more than they deserve on a new case.
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from petlesion.digest import file_sha256
 from petlesion.drafts import staged
 from petlesion.training.layouts import DataError
 from petlesion.training.monai_case import mapped
@@ -49,7 +49,7 @@ def make_masks(folds: Sequence[MonaiFold]) -> list[str]:
 
 
 def _of_fold(fold: MonaiFold, following: Stage, *, with_healthy: bool) -> Iterator[str]:
-    network, digest, dataset = fold.load(), _digest(fold.weights), fold.dataset
+    network, digest, dataset = fold.load(), file_sha256(fold.weights), fold.dataset
     for name in dataset.folds[fold.fold]["val"]:
         path = dataset.mask_path(name)
         if (not with_healthy and dataset.is_healthy(name)) or _is_made(path, digest):
@@ -77,8 +77,3 @@ def _following(recipe: Recipe, stage: Stage) -> Stage:
         raise DataError(f"masks are made for a stage that follows; after that of {stage.members[0].role} in "
                         f"{recipe.name} there is none")  # fmt: skip
     return later[0]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
