@@ -68,10 +68,13 @@ def add_server_options(parser: argparse.ArgumentParser, host: str, api_method: s
     add("--port", type=int, default=PORT, help="port that a server listens on; 0: any (default: %(default)s)")
 
 
-def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail", *, of_many: bool = False) -> None:
+def add_run_options(
+    parser: argparse.ArgumentParser, on_error: str = "fail", *, of_many: bool = False, seen: bool = False
+) -> None:
     """Add the options of a run to `parser`; `on_error` is the default of --on-error.
 
-    Those of a run over many cases (`of_many`) have none that speak of one study, and no time limit by default.
+    Those of a run over many cases (`of_many`) have none that speak of one study, and no time limit by default. A run
+    whose answers a person sees one by one (`seen`) keeps its own tiles, and leaves errors to the person.
     """
     add = parser.add_argument
     add("--weights", type=Path, metavar="DIR", help="folder with manifest.json (default: /opt/ml/model if it holds "
@@ -95,6 +98,9 @@ def add_run_options(parser: argparse.ArgumentParser, on_error: str = "fail", *, 
         parser.set_defaults(on_error="fail", **dict.fromkeys(("cache", *DICOM_OPTIONS)))
         return
     add_dicom_options(parser)
+    if seen:
+        parser.set_defaults(on_error="fail", cache=None)
+        return
     if on_error not in {"fail", "mask"}:
         parser.error(f"an error is answered with fail or mask; the image was built with {on_error!r}")
     add("--on-error", choices=("fail", "mask"), default=on_error, help="on an error: no mask and a non-zero exit "
@@ -119,7 +125,7 @@ def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
     add("--compile", action="store_true", help="compile the networks on a GPU before they sweep: minutes, which many "
         "sweeps may win back; where it fails they run as they are")  # fmt: skip
     add("--tracer", choices=("auto", *Tracer), default="auto", help="the tracer, where it is known (default: the "
-        "MIP-CNN's vote)")  # fmt: skip
+        "DICOM header's, else the MIP-CNN's vote)")  # fmt: skip
 
 
 def _add_reading_options(parser: argparse.ArgumentParser) -> None:

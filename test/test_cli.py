@@ -173,6 +173,9 @@ def test_scribbles_by_rounds(small_phantom):
         (("--scribbles", "--mask", "m.mha", "--pet", "p.mha"), "scribbles do not take --pet"),
         (("--scribbles", "--mask", "m.mha", "--offset", 1), "scribbles do not take --offset"),
         (("--pet", "p.mha", "--mask", "m.mha"), "clicks do not take --mask"),
+        (("--pet", "p.mha", "--kind", "random"), "clicks do not take --kind"),
+        (("--pet", "p.mha", "--error", "largest"), "clicks do not take --error"),
+        (("--pet", "p.mha", "--rounds", 1), "clicks do not take --rounds"),
         (("--pet", "p.mha", "--offset", -1), "0 or more"),
     ],
 )

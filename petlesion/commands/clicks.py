@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from petlesion.clicks import Clicks
 
 SUMMARY = "simulate a physician's clicks on known lesions, or scribbles that correct a mask"
+SCRIBBLES = {"kind": "centreline", "error": "largest", "rounds": 1}  # options that clicks do not have
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     more.add_argument("--scribbles", action="store_true", help="draw lines on the errors of a mask instead of clicks: "
         "of tumour on what it misses, of background on what it has too much")  # fmt: skip
     more.add_argument("--mask", type=Path, metavar="FILE", help="the mask to correct, on the truth's grid")
-    more.add_argument("--kind", choices=("centreline", "random", "boundary"), default="centreline", help="how a line "
-        "runs through the error's largest axial slice (default: %(default)s)")  # fmt: skip
-    more.add_argument("--error", choices=("largest", "drawn"), default="largest", help="which errors are answered "
-        "(default: %(default)s)")  # fmt: skip
-    more.add_argument("--rounds", type=int, choices=range(1, 6), default=1, metavar="1..5", help="number of scribbles, "
-        "each on an error of its own of the same mask (default: %(default)s)")  # fmt: skip
+    more.add_argument("--kind", choices=("centreline", "random", "boundary"), help="how a line runs through the "
+        f"error's largest axial slice (default: {SCRIBBLES['kind']})")  # fmt: skip
+    more.add_argument("--error", choices=("largest", "drawn"), help="which errors are answered "
+        f"(default: {SCRIBBLES['error']})")  # fmt: skip
+    more.add_argument("--rounds", type=int, choices=range(1, 6), metavar="1..5", help="number of scribbles, each on an "
+        f"error of its own of the same mask (default: {SCRIBBLES['rounds']})")  # fmt: skip
     more.add_argument("--after", type=Path, metavar="FILE", help="points of earlier rounds, which come first in OUT")
 
 
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace, _started_s: float) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    needed, wrong = ("mask", ("pet", "offset")) if arguments.scribbles else ("pet", ("mask", "after"))
+    needed, wrong = ("mask", ("pet", "offset")) if arguments.scribbles else ("pet", ("mask", "after", *SCRIBBLES))
     what = "scribbles" if arguments.scribbles else "clicks"
     if getattr(arguments, needed) is None:
         raise UsageError(f"{what} need --{needed}; it is not given")
@@ -81,6 +82,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(
             f"{what} do not take --{given[0]}: leave it out, or choose {'no ' * (what != 'clicks')}--scribbles"
         )
+    for name, default in SCRIBBLES.items():
+        setattr(arguments, name, getattr(arguments, name) or default)
     if arguments.offset < 0:
         raise UsageError(f"--offset is a number of voxels, 0 or more; got {arguments.offset}")
 

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--series", type=Path, required=True, metavar="DIR", help="folder of the PET series, one file a slice")
     add("--mask", type=Path, required=True, metavar="FILE", help="mask on the grid of that series")
-    add("--pet", type=Path, metavar="FILE", help="PET in SUV by body weight on the same grid (default: computed from "
-        "the series, as segment --dicom does)")  # fmt: skip
+    add("--pet", type=Path, metavar="FILE", help="PET in SUV by body weight on the same grid, in whose place no header "
+        "is read (default: computed from the series, as segment --dicom does)")  # fmt: skip
     add("--report", type=Path, metavar="FILE", help="report.json of the mask: names the recipe in the objects")
     add("--out", type=Path, required=True, metavar="DIR", help="folder of the objects; it is made")
     add("--per-lesion", action="store_true", help="one segment for each lesion instead of one for all")

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "objects")  # fmt: skip
     add("--port", type=int, default=0, help="port to listen on, of this machine alone (default: any that is free)")
     add("--no-browser", action="store_true", help="only print the page's address instead of opening it too")
-    add_run_options(parser)
+    add_run_options(parser, seen=True)
     parser.set_defaults(depth=1)
 
 

@@ -55,6 +55,14 @@ def test_words_that_do_not_go_together_are_a_matter_of_usage(reviewed, words, ca
 
 
 @pytest.mark.usefixtures("reviewed")
+@pytest.mark.parametrize("words", ["--cache DIR", "--on-error mask"])
+def test_what_a_person_at_the_page_has_no_use_for_is_no_choice(words, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["review", "CASE", "--out", "out", *words.split()])
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("reviewed")
 def test_the_address_to_listen_on_is_no_choice(capsys):
     with pytest.raises(SystemExit):
         cli.main(["review", "CASE", "--out", "out", "--host", "0.0.0.0"])  # noqa: S104 - refused
