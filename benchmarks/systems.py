@@ -252,11 +252,13 @@ def table(cases: Json, subsets: list[str]) -> str:
             low, high = interval(dice - first)
             against = f"{(dice - first).mean():+.3f} ({low:+.3f} to {high:+.3f})" if name != first_name else ""
             cpu = f"{np.median([one['cpu_s'] for one in runs]):.0f}" if "cpu_s" in runs[0] else ""
-            lines.append(
-                f"| {name} | {dice.mean():.3f} ({dice.std():.3f}) | {against} | {fpv.mean():.1f} ({fpv.std():.1f}) "
-                f"| {fnv.mean():.1f} ({fnv.std():.1f}) | {cpu} |"
-            )
+            lines.append(f"| {name} | {_spread(dice, 3)} | {against} | {_spread(fpv, 1)} | {_spread(fnv, 1)} | {cpu} |")
     return "\n".join(lines)
+
+
+def _spread(values: NDArray[np.float64], digits: int) -> str:
+    """Mean and standard deviation of a sample."""
+    return f"{values.mean():.{digits}f} ({values.std(ddof=1):.{digits}f})"
 
 
 def draw(cases: Json, subsets: list[str], path: Path) -> None:

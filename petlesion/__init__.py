@@ -56,7 +56,6 @@ __all__ = [
 
 _HOMES = {
     "case": ("CaseError", "PetCtCase", "Tracer"),
-    "challenge": ("ReadOptions",),
     "clicks": ("Clicks",),
     "dicom.wishes": ("DicomWishes",),
     "images": ("OutputError",),
@@ -65,6 +64,7 @@ _HOMES = {
     "lesions": ("Lesion", "LesionMask"),
     "library": ("read_case", "segment", "write_mask", "write_reports"),
     "limits": ("Limits", "OutOfLimitsError", "UsageError"),
+    "read_options": ("ReadOptions",),
     "result": ("Result",),
     "volume": ("Grid", "Volume"),
 }

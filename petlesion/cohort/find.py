@@ -48,7 +48,11 @@ def find_cases(source: Path, layout: Layout, out: Path, clicks: Path | None = No
 
 
 def recognised(source: Path) -> Layout:
-    """The layout of a cohort by what lies at its top."""
+    """The layout of a cohort by what lies at its top.
+
+    Raises:
+        CohortError: When `source` is neither a folder nor a file.
+    """
     if source.is_file():
         return "csv"
     if not source.is_dir():

@@ -13,7 +13,11 @@ class DicomError(CaseError):
 
 
 def named(keyword: str) -> str:
-    """A tag's name and number for a sentence: "Patient's Weight (0010,1030)"."""
+    """A tag's name and number for a sentence: "Patient's Weight (0010,1030)".
+
+    Raises:
+        ValueError: When DICOM's dictionary has no such keyword.
+    """
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise ValueError(f"{keyword!r} is no keyword of DICOM's dictionary")

@@ -112,7 +112,11 @@ class Resampling:
         return cls(old_shape, (shape[0], shape[1], shape[2]), order, ratios=(z, y, x))
 
     def back(self, order: int) -> Resampling:
-        """The way back of a change by MONAI's rule."""
+        """The way back of a change by MONAI's rule.
+
+        Raises:
+            ValueError: When it is a change by nnU-Net's.
+        """
         if self.ratios is None:
             raise ValueError("nnU-Net has a rule of its own for the way back; make it with `between`")
         z, y, x = (1 / ratio for ratio in self.ratios)

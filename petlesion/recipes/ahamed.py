@@ -17,7 +17,7 @@ AHAMED = Recipe(
     name="ahamed",
     title="autoPET III: MONAI UNet on 2 mm voxels, generalised Dice focal loss",
     citation="Ahamed, AutoPET Challenge III: testing the robustness of generalized Dice focal loss trained 3D residual "
-    "UNet for FDG and PSMA lesion segmentation from whole-body PET/CT images, 2024",
+    "UNet for FDG and PSMA lesion segmentation from whole-body PET/CT images, 2024, arXiv:2409.10151",
     stages=(
         Stage(
             members=(

@@ -10,7 +10,8 @@ from petlesion.schedule import NetworkSize, TrainingSchedule
 ALLOULA = Recipe(
     name="alloula",
     title="autoPET II: plain nnU-Net on 128^3 patches, components below 10 voxels removed",
-    citation="Alloula et al., autoPET II challenge, 2023",
+    citation="Alloula et al., autoPET challenge 2023: nnUNet-based whole-body 3D PET-CT tumour segmentation, 2023, "
+    "arXiv:2309.13675",
     stages=(Stage(members=(Member("all"),), channels=("ct", "pet"), tile_step=0.5),),
     depth=(),
     post=(RemoveSmall(below_voxels=10),),

@@ -10,7 +10,7 @@ LESION_TRACER = Recipe(
     name="lesion_tracer",
     title="autoPET III: one ResEncL ensemble for both tracers, with an organ head in training",
     citation="Rokuss et al., From FDG to PSMA: a hitchhiker's guide to multitracer, multicenter lesion segmentation in "
-    "PET/CT imaging, 2024",
+    "PET/CT imaging, 2024, arXiv:2409.09478",
     stages=(Stage(members=(Member("all"),), channels=("ct", "pet"), tile_step=0.6),),
     depth=TimedDepth(choices=((), (2,), (1, 2))),
     post=(),

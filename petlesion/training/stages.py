@@ -64,7 +64,11 @@ class Ground:
 
     @property
     def intensities(self) -> tuple[Intensity, Intensity]:
-        """Statistics of CT and PET."""
+        """Statistics of CT and PET.
+
+        Raises:
+            ValueError: When the plans have none for one of them.
+        """
         ct, pet = (one.intensity for one in NnunetPlans.parse(self.plans, self.dataset).normalizations[:2])
         if ct is None or pet is None:
             raise ValueError("the plans of the small networks normalise CT and PET by statistics; they have none")
