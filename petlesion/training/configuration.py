@@ -34,8 +34,8 @@ class SyntheticTraining:
             that are kept for testing.
         n_cases: Organ maps of each tracer, or phantoms drawn freely where there are no maps.
         phantoms_per_map: Phantoms drawn around each map that is trained on: other lesions, uptake and noise.
+        n_validation: Of these maps or phantoms, how many are left out of training, for the curve and for choices.
         free_phantoms: Of each tracer, drawn freely beside those around maps, so that bodies differ more than the maps'.
-        n_validation: Of these, how many are left out of training, for the learning curve and for choices.
         study_validation: Of the real studies, how many are left out likewise.
         study_repeats: How often each real study counts among the cases of its tracer.
         n_checks: Patches of the validation cases for each point of the curve.
@@ -56,8 +56,8 @@ class SyntheticTraining:
     seed: int = 20260
     n_cases: int = 129
     phantoms_per_map: int = 5
-    free_phantoms: int = 130
     n_validation: int = 5
+    free_phantoms: int = 130
     study_validation: int = 3
     study_repeats: int = 3
     n_checks: int = 60
@@ -65,7 +65,7 @@ class SyntheticTraining:
     n_folds: int = 5
     network: SmallNetwork = field(default_factory=lambda: SmallNetwork(features=(8, 16, 32, 48, 64)))
     pretrain: Schedule = field(default_factory=lambda: Schedule(6000, rate=3e-3, horizon=12000, bfloat16=True))
-    tune: Schedule = field(default_factory=lambda: Schedule(17000, rate=2e-3, horizon=17680, bfloat16=True))
+    tune: Schedule = field(default_factory=lambda: Schedule(16000, rate=2e-3, horizon=16640, bfloat16=True))
     fold: Schedule = field(default_factory=lambda: Schedule(120, rate=2e-4, warmup=10, bfloat16=True))
     system: Schedule = field(default_factory=lambda: Schedule(2000, rate=2e-3, horizon=2200, bfloat16=True))
     system_fold: Schedule = field(default_factory=lambda: Schedule(120, rate=3e-4, warmup=10, bfloat16=True))
@@ -102,7 +102,7 @@ class RealData:
 
     def described(self, *, with_studies: bool) -> str:
         """What the weights' manifest says of their training data; `with_studies` where the networks see FDG."""
-        maps = " around real organ maps" if self.organ_maps else ""
+        maps = " (most around real organ maps)" if self.organ_maps else ""
         studies = " and real soft-tissue sarcomas" if self.studies and with_studies else ""
         return f"synthetic phantoms of petlesion{maps}{studies}; not for clinical use"
 
