@@ -2,13 +2,14 @@
 """What the body's box costs: the same cases with and without it, through the whole pipeline.
 
     python -m benchmarks.body_crop --json FILE [--n 24] [--field 800 800 978] [--spacing 4] [--clicks 0]
-                                   [--tracers FDG PSMA] [--average-folds] [--weights DIR] [--data DIR] [--maps]
+                                   [--tracers FDG PSMA] [--average-folds | --all-folds] [--weights DIR] [--data DIR]
+                                   [--maps]
 
 Draws N seeded phantoms of each tracer in a scanner's field of view of --field mm, at --spacing mm; with --data,
 the real sarcomas in DIR/petct_sts that training leaves out as well; with --maps, phantoms around the organ maps in
 DIR/organ_maps that training leaves out instead, in their patients' own fields of view. Each is segmented twice, by the
-first fold (or one network of the folds' mean weights), no flips, the tracer given, and held against its truth: Dice,
-false positive and false negative volume. FILE keeps every case, so that a run that was stopped goes on.
+first fold (or one network of the folds' mean weights, or all folds), no flips, the tracer given, and held against its
+truth: Dice, false positive and false negative volume. FILE keeps every case, so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -72,6 +73,7 @@ def main() -> None:
             "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
             "clicks": options.clicks,
             "average_folds": options.average_folds,
+            "all_folds": options.all_folds,
             "around_organ_maps": options.maps,
             "field_mm": list(options.field),
             "spacing_mm": options.spacing,
@@ -89,9 +91,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--field", type=float, nargs=3, default=FIELD_MM, metavar=("X", "Y", "Z"), help="in mm")
     parser.add_argument("--spacing", type=float, default=4.0, help="of the phantoms, in mm")
     parser.add_argument("--clicks", type=int, default=0, choices=range(11), help="of each kind")
-    parser.add_argument(
+    networks = parser.add_mutually_exclusive_group()
+    networks.add_argument(
         "--average-folds", action="store_true", help="the folds' mean weights instead of the first fold"
     )
+    networks.add_argument("--all-folds", action="store_true", help="all folds, as cases are run by default")
     parser.add_argument("--tracers", nargs="+", type=Tracer, choices=list(Tracer), default=list(Tracer))
     parser.add_argument("--weights", type=Path, metavar="DIR")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of petct_sts/, organ_maps/ and clicks/")
@@ -147,8 +151,14 @@ def scored(store: ModelStore, study: Study, options: argparse.Namespace, *, crop
     n_clicks: int = options.clicks
     clicks = simulate_clicks(study.truth, study.pet_suv, np.random.default_rng(FIRST_SEED)) if n_clicks else Clicks()
     case = PetCtCase("study", study.ct_hu, study.pet_suv, click_steps(clicks)[n_clicks] if n_clicks else clicks)
-    folds = {"average_folds": True} if options.average_folds else {"folds": (0,)}
-    limits = Limits(time_limit_s=float("inf"), depth=1, body_crop=crop, tracer=study.tracer, **folds)
+    limits = Limits(
+        time_limit_s=float("inf"),
+        depth=1,
+        body_crop=crop,
+        tracer=study.tracer,
+        folds=None if options.all_folds or options.average_folds else (0,),
+        average_folds=options.average_folds,
+    )
     tiles: list[int] = []
     begun = time.process_time()
     result = segment(case, store, limits, observer=lambda progress: tiles.append(progress.tiles))
