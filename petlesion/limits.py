@@ -16,9 +16,8 @@ class UsageError(ValueError):
     """Options that do not go together or are out of range."""
 
 
-# A thread's stack is memory; where no plan of cuDNN finds any, none is found.
-ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "start new thread")
-GPU_REFUSALS = ("out of memory", "ALLOC_FAILED", "unable to find an engine")
+ALLOCATOR_REFUSALS = ("allocate memory", "not enough memory", "bad_alloc", "start new thread")  # its stack is memory
+GPU_REFUSALS = ("out of memory", "ALLOC_FAILED", "unable to find an engine")  # the last: cuDNN's, where none has room
 OPEN_FILES = 16  # files that a case has open at a time, with those of a server's call; it needs 3 by itself
 
 

@@ -36,7 +36,7 @@ from petlesion.result import Result, StageRecord, TileCounts
 from petlesion.termination import Termination
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -107,6 +107,11 @@ def choose_device(wanted: Device) -> torch.device:
     return torch.device("cuda")
 
 
+def _loading(store: ModelStore, device: torch.device) -> Callable[[ModelEntry, int], torch.nn.Module]:
+    """What loads a fold onto a device; of no run, which would else stay in memory until its own loader is collected."""
+    return lambda model, fold: store.network(model, fold, device, load_network)
+
+
 @dataclass(slots=True)
 class _Run:
     """One walk: its case, upright, its bounds and device, and the seconds of each step."""
@@ -126,7 +131,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.device = choose_device(self.limits.device)
-        self.ahead = LoadingAhead(lambda model, fold: self.store.network(model, fold, self.device, load_network))
+        self.ahead = LoadingAhead(_loading(self.store, self.device))
         if self.device.type == "cpu":
             keep_freed_memory()
         started_s = time.monotonic() if self.limits.started_s is None else self.limits.started_s
@@ -223,7 +228,7 @@ class _Run:
                 raise
         LOG.warning("memory is short: the GPU has no room for the networks; the CPU takes over")
         self.device = torch.device("cpu")
-        self.ahead.forget()
+        self.ahead.load_by(_loading(self.store, self.device))
         keep_freed_memory()
         return {fold: self.ahead.take(model, fold) for fold in folds}
 

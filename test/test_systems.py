@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import replace
 
@@ -161,6 +162,17 @@ def test_a_gpu_without_room_for_the_networks_is_left_for_the_cpu(case, safdari, 
     result = segment(case, safdari, recipe=SAFDARI)
     np.testing.assert_array_equal(result.mask.array_zyx, expected.mask.array_zyx)
     assert caplog.text.count("the GPU has no room") == 1
+
+
+def test_a_run_leaves_no_case_behind(case, safdari):
+    """It goes with its last reference: a server would else hold images until Python looks for cycles."""
+    gc.collect()
+    gc.disable()
+    try:
+        segment(case, safdari, recipe=SAFDARI)
+        assert not [one for one in gc.get_objects() if type(one) is pipeline._Run]
+    finally:
+        gc.enable()
 
 
 def test_the_first_sweep_of_a_stage_may_take_all_the_time_there_is(case, safdari, monkeypatch):

@@ -45,8 +45,9 @@ class LoadingAhead:
         coming = self._coming.pop((entry, fold), None)
         return self._load(entry, fold) if coming is None else coming.result()
 
-    def forget(self) -> None:
-        """Let go of everything that was asked for: what is taken from now on is loaded then."""
+    def load_by(self, load: Callable[[ModelEntry, int], nn.Module]) -> None:
+        """Load by another function from now on; what was asked for is let go, and loaded when it is taken."""
+        self._load = load
         for coming in self._coming.values():
             coming.cancel()
         self._coming.clear()
