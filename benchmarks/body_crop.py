@@ -36,12 +36,11 @@ from petlesion.pipeline import segment
 from petlesion.scores import score
 from petlesion.simulate import click_steps, simulate_clicks
 from petlesion.training.studies import (
-    FINE_BELOW_MM,
     Study,
+    coarsened,
     map_sources,
     read_labels,
     study_sources,
-    thinned,
     tumour_sites_mm,
 )
 from petlesion.volume import Grid
@@ -138,8 +137,7 @@ def around_a_map(tracer: Tracer, number: int, data: Path) -> Study:
     source = sources[number % len(sources)]
     if source.organ_map is None:
         raise ValueError("the benchmark's phantoms are drawn around organ maps")
-    labels = read_labels(source.organ_map)
-    labels = thinned(labels) if labels.grid.spacing_mm[0] < FINE_BELOW_MM else labels
+    labels = coarsened(read_labels(source.organ_map))
     sites = tumour_sites_mm(source.organ_map, source.clicks)
     rng = np.random.default_rng([FIRST_SEED + number, tracer is Tracer.PSMA])
     count = int(rng.integers(1, 12))

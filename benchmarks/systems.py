@@ -49,12 +49,11 @@ from petlesion.scores import score
 from petlesion.simulate import click_steps, simulate_clicks
 from petlesion.training.scans import crop
 from petlesion.training.studies import (
-    FINE_BELOW_MM,
     Study,
+    coarsened,
     map_sources,
     read_labels,
     study_sources,
-    thinned,
     trimmed,
     tumour_sites_mm,
 )
@@ -155,8 +154,7 @@ def studies(options: argparse.Namespace, subset: str, n: int) -> Iterator[tuple[
         if source.organ_map is None:
             raise ValueError("phantoms are drawn around organ maps")
         labels = trimmed(read_labels(source.organ_map))
-        labels = part_of(labels, options.height_mm, rng)
-        labels = thinned(labels) if labels.grid.spacing_mm[0] < FINE_BELOW_MM else labels
+        labels = coarsened(part_of(labels, options.height_mm, rng))
         sites = tumour_sites_mm(source.organ_map, source.clicks)
         count = next(c for c in iter(lambda: draw_count(source.tracer, rng), None) if c)  # noqa: B023 - used at once
         yield (

@@ -108,8 +108,7 @@ class Source:
             return read_study(self.images, self.tracer)
         if self.organ_map is None:
             return Study.of(draw_study(self.tracer, rng, coarse=True))
-        labels = trimmed(read_labels(self.organ_map))
-        labels = thinned(labels) if labels.grid.spacing_mm[0] < FINE_BELOW_MM else labels
+        labels = coarsened(trimmed(read_labels(self.organ_map)))
         return Study.of(self._around(self.organ_map, labels, rng))
 
     def _around(self, organ_map: Path, labels: Volume, rng: np.random.Generator) -> Phantom:
@@ -161,6 +160,11 @@ def thinned(labels: Volume) -> Volume:
     z, y, x = array.shape
     spacing = (grid.spacing_mm[0] * 2, grid.spacing_mm[1] * 2, grid.spacing_mm[2])
     return Volume(array, Grid((x, y, z), spacing, grid.origin_mm, grid.direction))
+
+
+def coarsened(labels: Volume) -> Volume:
+    """A label map whose voxels are not fine: every second one along x and y of one whose are."""
+    return thinned(labels) if labels.grid.spacing_mm[0] < FINE_BELOW_MM else labels
 
 
 def map_sources(maps: Path, clicks: Path | None, tracer: Tracer, seed: int, *, kept_out: bool) -> list[Source]:

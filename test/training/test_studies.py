@@ -15,6 +15,7 @@ from petlesion.phantom import STUDY_DIRECTION, make_phantom
 from petlesion.phantom.organs import Organ
 from petlesion.training.studies import (
     Source,
+    coarsened,
     lesion_values,
     map_sources,
     patient_folds,
@@ -121,6 +122,12 @@ def test_thinning_takes_every_second_voxel():
     small = thinned(labels)
     assert small.array_zyx[0].tolist() == [[0, 2, 4], [10, 12, 14]]
     assert small.grid.spacing_mm == (4.0, 4.0, 3.0)
+
+
+@pytest.mark.parametrize(("spacing_mm", "width"), [(2.0, 3), (3.0, 5), (4.0, 5)])
+def test_only_fine_voxels_are_coarsened(spacing_mm, width):
+    labels = Volume(np.zeros((2, 4, 5), np.uint8), Grid((5, 4, 2), (spacing_mm, spacing_mm, 3.0)))
+    assert coarsened(labels).array_zyx.shape[2] == width
 
 
 @given(st.lists(st.integers(0, 8), max_size=30), st.integers(1, 6))
