@@ -36,6 +36,7 @@ COUNTS_OF_LAYERS = {
     *("n_stages", "n_conv_per_stage", "n_blocks_per_stage", "n_conv_per_stage_decoder"),  # of nnU-Net's U-Nets
     *("num_res_units", "blocks_down", "blocks_up", "depths", "dsdepth"),  # of MONAI's networks
 }
+SIZES = {"features_per_stage", "kernel_sizes", "strides"}  # of nnU-Net's U-Nets: with a 0 among them layers are empty
 
 
 class NetworkError(WeightsError):
@@ -111,6 +112,15 @@ def check_arguments(arguments: Mapping[str, Any], name: str) -> None:
                 f"{name[:200]}: {key[:80]!r} must be of numbers up to {most}, at most {DEEPEST} of them; "
                 f"got {str(value)[:80]}"
             )
+        if key in SIZES and not _is_of_sizes(value):
+            raise NetworkError(f"{name[:200]}: {key!r} must be of whole numbers from 1 on; got {str(value)[:80]}")
+
+
+def _is_of_sizes(value: object) -> bool:
+    """Whether a value is a whole number from 1 on, or a list of such or of such lists."""
+    if isinstance(value, list | tuple):
+        return all(_is_of_sizes(one) for one in value)
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def configuration_of(plans: Mapping[str, Any], name: str) -> dict[str, Any]:

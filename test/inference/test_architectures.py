@@ -176,6 +176,13 @@ def test_a_network_that_would_fill_the_memory_is_refused_by_its_argument(argumen
         check_arguments(arguments, "PlainConvUNet")
 
 
+@pytest.mark.parametrize("key", ["features_per_stage", "kernel_sizes", "strides"])
+@pytest.mark.parametrize("value", [False, 0, -1, 3.0, "3", None, [[3, 3, 0]], [8, True], {"a": 3}])
+def test_layers_of_no_size_are_refused(key, value):
+    with pytest.raises(NetworkError, match=f"{key!r} must be of whole numbers"):
+        network_from_plans(with_arguments(**{key: value}), "3d_fullres", 3, 2)
+
+
 def test_arguments_of_networks_are_left_alone():
     check_arguments({}, "UNet")
     check_arguments(
